@@ -1,0 +1,108 @@
+"""Transactions: what stands, what falls, and who waits for whom. The same promises on both dialects."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+import sqlalchemy as sa
+
+from engine import audit
+from engine.audit import SYSTEM, audit_entry
+from engine.db import Database, UtcDateTime
+
+MORNING = datetime(2026, 9, 22, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
+
+
+def record(connection: sa.Connection, action: str = "task.completed") -> None:
+    audit.record(connection, SYSTEM, action, "task", 1, at=MORNING)
+
+
+def count(database: Database) -> int:
+    with database.reading() as connection:
+        return connection.scalar(sa.select(sa.func.count()).select_from(audit_entry)) or 0
+
+
+def test_what_a_transaction_wrote_stands_when_it_ends(database: Database) -> None:
+    with database.transaction() as connection:
+        record(connection)
+    assert count(database) == 1
+
+
+def test_nothing_of_a_transaction_that_raised_remains(database: Database) -> None:
+    def fail() -> None:
+        with database.transaction() as connection:
+            record(connection)
+            raise RuntimeError
+
+    pytest.raises(RuntimeError, fail)
+    assert count(database) == 0
+
+
+def test_a_reader_leaves_nothing_behind(database: Database) -> None:
+    with database.reading() as connection:
+        record(connection)
+    assert count(database) == 0
+
+
+def test_an_instant_comes_back_aware_and_in_utc(database: Database) -> None:
+    with database.transaction() as connection:
+        record(connection)
+    with database.reading() as connection:
+        at = connection.scalar(sa.select(audit_entry.c.at))
+    assert at == MORNING
+    assert at.tzinfo is UTC
+
+
+def test_an_instant_without_its_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        UtcDateTime().process_bind_param(datetime(2026, 9, 22), sa.create_engine("sqlite://").dialect)  # noqa: DTZ001
+
+
+def test_a_writer_that_read_first_waits_for_its_turn_and_loses_nothing(database: Database) -> None:
+    """Two writers read, then write. On SQLite a transaction that had not begun as a writer would fail at once."""
+    with database.transaction() as connection:
+        record(connection)
+    read, errors = threading.Barrier(2, timeout=20), []
+
+    def read_then_write() -> None:
+        try:
+            read.wait()
+            with database.transaction() as connection:
+                row = sa.select(audit_entry.c.id, audit_entry.c.subject_id).with_for_update()
+                found = connection.execute(row).one()
+                connection.execute(audit_entry.update().values(subject_id=found.subject_id + 1))
+        except Exception as error:  # a thread's error would be lost
+            errors.append(error)
+
+    writers = [threading.Thread(target=read_then_write) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert not errors
+    with database.reading() as connection:
+        assert connection.scalar(sa.select(audit_entry.c.subject_id)) == 3
+
+
+def test_a_reference_into_nothing_is_refused(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.exec_driver_sql("CREATE TABLE parent_of_test (id integer PRIMARY KEY)")
+        connection.exec_driver_sql("CREATE TABLE child_of_test (parent integer REFERENCES parent_of_test (id))")
+    try:
+        with pytest.raises(sa.exc.IntegrityError), database.transaction() as connection:
+            connection.exec_driver_sql("INSERT INTO child_of_test VALUES (7)")
+    finally:
+        with database.transaction() as connection:
+            connection.exec_driver_sql("DROP TABLE child_of_test")
+            connection.exec_driver_sql("DROP TABLE parent_of_test")
+
+
+def test_each_test_finds_its_database_empty(database: Database) -> None:
+    assert count(database) == 0
+
+
+def test_a_bare_database_has_no_table(bare_database: Database) -> None:
+    assert sa.inspect(bare_database.engine).get_table_names() == []
