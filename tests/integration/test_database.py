@@ -37,7 +37,8 @@ def test_nothing_of_a_transaction_that_raised_remains(database: Database) -> Non
             record(connection)
             raise RuntimeError
 
-    pytest.raises(RuntimeError, fail)
+    with pytest.raises(RuntimeError):
+        fail()
     assert count(database) == 0
 
 

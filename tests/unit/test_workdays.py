@@ -202,7 +202,8 @@ def test_a_change_that_was_rolled_back_is_forgotten(database: Database) -> None:
             load(connection)
             raise RuntimeError
 
-    pytest.raises(RuntimeError, set_and_fail)
+    with pytest.raises(RuntimeError):
+        set_and_fail()
     with database.reading() as connection:
         assert load(connection) == SHIPPED
 
