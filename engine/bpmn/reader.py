@@ -1,0 +1,363 @@
+"""Hardened XML to `ProcessGraph`. What stands in an executable pool and is not named here becomes a `strange` entry.
+
+The allow-list matters because the executing library passes over in silence much that it does not know; see
+`processes/README.md` for what each part of the notation means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from lxml import etree
+
+from engine.bpmn.expressions import strip
+from engine.bpmn.graph import Event, Field, Flow, Lane, MessageFlow, Node, Option, Pool, ProcessGraph
+from engine.errors import N_, Invalid
+
+BPMN = "http://www.omg.org/spec/BPMN/20100524/MODEL"
+CAMUNDA = "http://camunda.org/schema/1.0/bpmn"
+MAX_BYTES = 2 * 1024 * 1024
+
+# Lanes without a `party` property are looked up by their name.
+GLOSSARY = {
+    "转入学校": "receiving_school",
+    "转入学校学籍主管部门": "receiving_authority",
+    "转出学校": "releasing_school",
+    "转出学校学籍主管部门": "releasing_authority",
+}
+
+_EVENTS = frozenset({"startEvent", "endEvent", "intermediateCatchEvent", "intermediateThrowEvent", "boundaryEvent"})
+_TASKS = frozenset({"userTask", "manualTask", "serviceTask"})
+_GATEWAYS = frozenset({"exclusiveGateway", "parallelGateway", "eventBasedGateway"})
+_ALLOWED_NODES = _EVENTS | _TASKS | _GATEWAYS
+_ALL_NODES = _ALLOWED_NODES | {
+    "task", "sendTask", "receiveTask", "scriptTask", "businessRuleTask", "subProcess", "transaction",
+    "adHocSubProcess", "callActivity", "inclusiveGateway", "complexGateway", "choreographyTask",
+}  # fmt: skip
+_DEFINITIONS = {
+    "messageEventDefinition": "message",
+    "timerEventDefinition": "timer",
+    "terminateEventDefinition": "terminate",
+}
+# No effect on execution: words and drawing.
+_INERT = frozenset({"documentation", "textAnnotation", "association", "extensionElements", "group"})
+
+_PROCESS_CHILDREN = _ALLOWED_NODES | _INERT | {"laneSet", "sequenceFlow"}
+_NODE_CHILDREN = {"incoming", "outgoing", "documentation", "extensionElements"}
+_EXTENSIONS = {
+    "userTask": {"properties", "formData"},
+    "startEvent": {"properties", "formData"},
+}
+_COMMON = {"id", "name"}
+_ATTRIBUTES = {
+    "process": _COMMON | {"isExecutable", "processType", "isClosed"},
+    "laneSet": _COMMON,
+    "lane": _COMMON,
+    "sequenceFlow": _COMMON | {"sourceRef", "targetRef", "isImmediate"},
+    "exclusiveGateway": _COMMON | {"default", "gatewayDirection"},
+    "parallelGateway": _COMMON | {"gatewayDirection"},
+    "eventBasedGateway": _COMMON | {"gatewayDirection", "eventGatewayType", "instantiate"},
+    "startEvent": _COMMON | {"isInterrupting"},
+    "boundaryEvent": _COMMON | {"attachedToRef", "cancelActivity"},
+}
+_CAMUNDA_ATTRIBUTES = {
+    "userTask": {"candidateGroups", "dueDate"},
+    "manualTask": {"candidateGroups", "dueDate"},
+    "serviceTask": {"type", "topic"},
+    # Written by a common modeler on every process; it says how long its own history is kept.
+    "process": {"historyTimeToLive"},
+}
+_FIXED_VALUES = {"instantiate": "false", "eventGatewayType": "Exclusive"}
+
+
+class DiagramError(Invalid):
+    """A file that is not a readable BPMN diagram."""
+
+    code = "diagram"
+    message = N_("This file can not be read as a BPMN diagram.")
+    remedy = N_("Save it again in a BPMN 2.0 editor and try once more.")
+
+
+def parse(source: bytes) -> etree._Element:
+    """The root of the document, read without entities, network or DTD.
+
+    Raises `DiagramError` for anything above 2 MB, with a DOCTYPE, not well-formed, or not BPMN.
+    """
+    if len(source) > MAX_BYTES:
+        raise DiagramError(N_("The file is larger than 2 MB."), remedy=N_("Split the procedure or remove pictures."))
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+    )
+    try:
+        root = etree.fromstring(source, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise DiagramError(N_("The file is not well-formed XML, near line %(line)s."), line=line) from None
+    if root.getroottree().docinfo.doctype or root.getroottree().docinfo.internalDTD is not None:
+        raise DiagramError(N_("The file has a DOCTYPE, which is refused for safety."))
+    if root.tag != _bpmn("definitions"):
+        raise DiagramError(N_("The file is XML, but its root is not BPMN 2.0 `definitions`."))
+    return root
+
+
+@lru_cache(maxsize=64)
+def read(source: bytes) -> ProcessGraph:
+    """The graph of a file. Raises `DiagramError`."""
+    return _Reader(parse(source)).graph()
+
+
+def _bpmn(name: str) -> str:
+    return f"{{{BPMN}}}{name}"
+
+
+def _camunda(name: str) -> str:
+    return f"{{{CAMUNDA}}}{name}"
+
+
+def _local(element: etree._Element) -> str:
+    return str(etree.QName(element).localname)
+
+
+class _Reader:
+    def __init__(self, root: etree._Element) -> None:
+        self.root = root
+        self.strange: list[tuple[str, str]] = []
+        self.messages = {message.get("id", ""): message.get("name", "") for message in root.iterfind(_bpmn("message"))}
+        self._refuse_repeated_ids()
+
+    def _refuse_repeated_ids(self) -> None:
+        seen: set[str] = set()
+        for element in self.root.iter(f"{{{BPMN}}}*"):
+            found = element.get("id")
+            if found and found in seen:
+                raise DiagramError(N_("The id “%(id)s” stands on two elements."), id=found)
+            if found:
+                seen.add(found)
+
+    def graph(self) -> ProcessGraph:
+        processes = {item.get("id", ""): item for item in self.root.iterfind(_bpmn("process"))}
+        collaborations = self.root.findall(_bpmn("collaboration"))
+        if len(collaborations) > 1:
+            raise DiagramError(N_("The file has more than one collaboration."))
+        if not collaborations:
+            pools = tuple(self._pool(item.get("id", ""), item, item) for item in processes.values())
+            return ProcessGraph(self.root.get("id", ""), pools, strange=tuple(self.strange))
+        collaboration = collaborations[0]
+        pools = tuple(
+            self._pool(item.get("id", ""), item, processes.get(item.get("processRef", "")))
+            for item in collaboration.iterfind(_bpmn("participant"))
+        )
+        flows = tuple(self._message_flow(item) for item in collaboration.iterfind(_bpmn("messageFlow")))
+        properties = self._properties(collaboration)
+        return ProcessGraph(collaboration.get("id", ""), pools, flows, properties, tuple(self.strange))
+
+    # Properties, forms ------------------------------------------------------------------------------------------
+
+    def _extension(self, element: etree._Element, name: str) -> Iterator[etree._Element]:
+        for extensions in element.iterfind(_bpmn("extensionElements")):
+            yield from extensions.iterfind(_camunda(name))
+
+    def _properties(self, element: etree._Element) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for group in self._extension(element, "properties"):
+            for item in group.iterfind(_camunda("property")):
+                name = item.get("name", "")
+                if name in found:
+                    self._note(element, f"property {name} twice")
+                found[name] = item.get("value", "")
+        return found
+
+    def _form(self, element: etree._Element) -> tuple[Field, ...]:
+        return tuple(
+            self._field(item)
+            for form in self._extension(element, "formData")
+            for item in form.iterfind(_camunda("formField"))
+        )
+
+    def _field(self, element: etree._Element) -> Field:
+        properties = {
+            item.get("id", ""): item.get("value", "")
+            for group in element.iterfind(_camunda("properties"))
+            for item in group.iterfind(_camunda("property"))
+        }
+        constraints = {
+            item.get("name", ""): item.get("config", "")
+            for group in element.iterfind(_camunda("validation"))
+            for item in group.iterfind(_camunda("constraint"))
+        }
+        for unknown in set(constraints) - {"required", "maxlength", "min", "max"}:
+            self.strange.append((element.get("id", ""), f"constraint {unknown}"))
+        return Field(
+            id=element.get("id", ""),
+            name=element.get("label", ""),
+            properties=properties,
+            type=element.get("type", "string"),
+            required="required" in constraints and constraints["required"] != "false",
+            visible=strip(properties.get("visible", "")),
+            required_when=strip(properties.get("required", "")),
+            options=tuple(
+                Option(item.get("id", ""), item.get("name", ""), properties.get(f"option.{item.get('id')}.en", ""))
+                for item in element.iterfind(_camunda("value"))
+            ),
+            default=element.get("defaultValue", ""),
+            max_length=self._number(element, constraints, "maxlength"),
+            minimum=self._number(element, constraints, "min"),
+            maximum=self._number(element, constraints, "max"),
+        )
+
+    def _number(self, element: etree._Element, constraints: dict[str, str], name: str) -> int | None:
+        text = constraints.get(name)
+        if text is None:
+            return None
+        try:
+            return int(text)
+        except ValueError:
+            self.strange.append((element.get("id", ""), f"constraint {name}={text}"))
+            return None
+
+    # Pools ------------------------------------------------------------------------------------------------------
+
+    def _pool(self, pool_id: str, element: etree._Element, process: etree._Element | None) -> Pool:
+        properties = self._properties(element)
+        if process is None:
+            return Pool(pool_id, element.get("name", ""), properties)
+        executable = process.get("isExecutable") == "true"
+        if executable:
+            self._look_for_strange(process)
+        return Pool(
+            id=pool_id,
+            name=element.get("name", ""),
+            properties=properties if element is process else {**self._properties(process), **properties},
+            process_id=process.get("id"),
+            executable=executable,
+            lanes=tuple(self._lane(item) for item in process.iter(_bpmn("lane"))),
+            nodes=tuple(self._node(item) for item in process if _local(item) in _ALL_NODES),
+            flows=tuple(self._flow(item) for item in process.iterfind(_bpmn("sequenceFlow"))),
+        )
+
+    def _lane(self, element: etree._Element) -> Lane:
+        properties = self._properties(element)
+        name = element.get("name", "")
+        party = properties.get("party") or GLOSSARY.get(name.strip(), "")
+        nodes = frozenset((item.text or "").strip() for item in element.iterfind(_bpmn("flowNodeRef")))
+        return Lane(element.get("id", ""), name, properties, party, nodes)
+
+    def _flow(self, element: etree._Element) -> Flow:
+        condition = element.find(_bpmn("conditionExpression"))
+        return Flow(
+            id=element.get("id", ""),
+            name=element.get("name", ""),
+            properties=self._properties(element),
+            source=element.get("sourceRef", ""),
+            target=element.get("targetRef", ""),
+            condition=strip(condition.text or "") if condition is not None else "",
+        )
+
+    def _node(self, element: etree._Element) -> Node:
+        kind = _local(element)
+        return Node(
+            id=element.get("id", ""),
+            name=element.get("name", ""),
+            properties=self._properties(element),
+            kind=kind,
+            form=self._form(element),
+            duty=element.get(_camunda("candidateGroups")) or "operator",
+            topic=element.get(_camunda("topic"), ""),
+            due=strip(element.get(_camunda("dueDate"), "")),
+            event=self._event(element) if kind in _EVENTS else None,
+            attached_to=element.get("attachedToRef"),
+            interrupting=element.get("cancelActivity", "true") != "false",
+            default=element.get("default"),
+        )
+
+    def _event(self, element: etree._Element) -> Event:
+        definitions = [item for item in element if _local(item).endswith("EventDefinition")]
+        if not definitions:
+            return Event("none")
+        if len(definitions) > 1:
+            self._note(element, "several event definitions")
+        definition = definitions[0]
+        kind = _DEFINITIONS.get(_local(definition), _local(definition))
+        if kind == "message":
+            return Event(kind, message=self.messages.get(definition.get("messageRef", ""), ""))
+        if kind == "timer":
+            date = definition.find(_bpmn("timeDate"))
+            if date is None:
+                self._note(element, "a timer without timeDate")
+            return Event(kind, timer=strip(date.text or "") if date is not None else "")
+        return Event(kind)
+
+    def _message_flow(self, element: etree._Element) -> MessageFlow:
+        return MessageFlow(
+            id=element.get("id", ""),
+            name=element.get("name", ""),
+            properties=self._properties(element),
+            source=element.get("sourceRef", ""),
+            target=element.get("targetRef", ""),
+            message=self.messages.get(element.get("messageRef", ""), ""),
+        )
+
+    # The allow-list ---------------------------------------------------------------------------------------------
+
+    def _note(self, element: etree._Element, what: str) -> None:
+        self.strange.append((element.get("id", "") or _local(element), what))
+
+    def _look_for_strange(self, process: etree._Element) -> None:
+        self._attributes(process, "process")
+        self._extensions(process, "process")
+        for child in process:
+            kind = _local(child)
+            if etree.QName(child).namespace != BPMN or kind not in _PROCESS_CHILDREN:
+                self._note(child, kind)
+            elif kind in _ALLOWED_NODES:
+                self._attributes(child, kind)
+                self._children(child, kind)
+            elif kind == "sequenceFlow":
+                self._attributes(child, kind)
+                self._sequence_flow(child)
+            elif kind == "laneSet":
+                self._lane_set(child)
+
+    def _attributes(self, element: etree._Element, kind: str) -> None:
+        plain = _ATTRIBUTES.get(kind, _COMMON)
+        for name, value in element.attrib.items():
+            qname = etree.QName(str(name))
+            local = qname.localname
+            if qname.namespace == CAMUNDA:
+                known = local in _CAMUNDA_ATTRIBUTES.get(kind, set())
+            else:
+                known = qname.namespace is None and local in plain
+            if not known or _FIXED_VALUES.get(local, value) != value:
+                self._note(element, f"{local}={value}"[:80])
+
+    def _children(self, element: etree._Element, kind: str) -> None:
+        for child in element:
+            local = _local(child)
+            if kind in _EVENTS and local in _DEFINITIONS:
+                for part in child:
+                    if _local(part) not in {"timeDate", "extensionElements", "documentation"}:
+                        self._note(element, _local(part))
+            elif etree.QName(child).namespace != BPMN or local not in _NODE_CHILDREN:
+                self._note(element, local)
+        self._extensions(element, kind)
+
+    def _extensions(self, element: etree._Element, kind: str) -> None:
+        allowed = _EXTENSIONS.get(kind, {"properties"})
+        for extensions in element.iterfind(_bpmn("extensionElements")):
+            for child in extensions:
+                if etree.QName(child).namespace == CAMUNDA and _local(child) not in allowed:
+                    self._note(element, _local(child))
+
+    def _sequence_flow(self, element: etree._Element) -> None:
+        for child in element:
+            local = _local(child)
+            if local == "conditionExpression":
+                if child.get("language", "cel").lower() != "cel":
+                    self._note(element, f"language={child.get('language')}")
+            elif local not in _INERT:
+                self._note(element, local)
+
+    def _lane_set(self, element: etree._Element) -> None:
+        for nested in element.iter(_bpmn("childLaneSet")):
+            self._note(nested.getparent(), "childLaneSet")
