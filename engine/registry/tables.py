@@ -47,7 +47,7 @@ school_class = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("school_id", sa.ForeignKey("organisation.id"), nullable=False),
-    # A code of `data/grades.csv`, whose first digit is the stage.
+    # A code of `data/grade.csv`, whose first digit is the stage.
     sa.Column("grade", sa.String(2), nullable=False),
     sa.Column("name", sa.String(20), nullable=False),  # (1)班
     sa.Column("capacity", sa.Integer, nullable=False),
