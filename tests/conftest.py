@@ -19,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 import engine
+from engine import jobs
 from engine.db import Database, metadata
 
 
@@ -77,6 +78,7 @@ def create_tables(url: str) -> None:
             importlib.import_module(module.name)
     database = Database(url)
     metadata.create_all(database.engine)
+    jobs.create_tables(database)
     database.dispose()
 
 
