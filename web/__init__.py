@@ -1,0 +1,40 @@
+"""The pages. `create_app` is all that a server or a test needs; each module beside it is one feature's blueprint."""
+
+from __future__ import annotations
+
+from flask import Flask
+from jinja2 import StrictUndefined
+
+from web import (
+    accounts,
+    assets,
+    audit,
+    context,
+    errors,
+    flash,
+    forms,
+    frame,
+    locales,
+    paging,
+    security,
+    sessions,
+    words,
+)
+from web.context import Application, Xueji
+
+FEATURES = (sessions, accounts, audit)
+
+
+def create_app(application: Application) -> Flask:
+    """The pages over a wired engine."""
+    app = Flask(__name__, static_folder="static")
+    app.config.update(MAX_CONTENT_LENGTH=8 * 1024 * 1024, MAX_FORM_MEMORY_SIZE=2 * 1024 * 1024)
+    app.extensions["xueji"] = Xueji(application)
+    # A misspelt variable is a mistake to be found by the first test, not a gap on the page.
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    for part in (locales, context, security, errors, assets, flash, frame, forms, paging, words):
+        part.register(app)
+    for feature in FEATURES:
+        app.register_blueprint(feature.blueprint)
+    return app

@@ -1,0 +1,39 @@
+"""Addresses of static files: each carries the hash of its content, so that a browser may keep it for ever."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+
+from flask import Flask, url_for
+
+log = logging.getLogger(__name__)
+
+
+class Assets:
+    """The bundled files by the names that `frontend/build.mjs` gave them, and those that stand in `static/` itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest: dict[str, str] = {}
+        self.hashes: dict[str, str] = {}
+        try:
+            self.manifest = json.loads((folder / "build" / "manifest.json").read_text())
+        except FileNotFoundError:
+            log.warning("The front end is not bundled: run `npm ci && npm run build` in web/frontend.")
+
+    def __call__(self, name: str) -> str:
+        """The address of `app.css`, `icons.svg`, …"""
+        if name in self.manifest:
+            return url_for("static", filename=f"build/{self.manifest[name]}")
+        if name not in self.hashes:
+            path = self.folder / name
+            self.hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else "none"
+        return url_for("static", filename=name, v=self.hashes[name])
+
+
+def register(app: Flask) -> None:
+    assert app.static_folder
+    app.jinja_env.globals["asset"] = Assets(Path(app.static_folder))

@@ -1,0 +1,182 @@
+"""The request's own things: who acts, at what time, and the two ways to the database.
+
+Every view is for logged-in people, unless it says `@public`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import wraps
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, current_app, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.engine import Connection
+
+from engine import accounts
+from engine.accounts import LoginSession
+from engine.audit import Actor
+from engine.db import Database
+from engine.errors import N_, XuejiError
+from engine.permissions import require
+from engine.settings import Settings
+from web.navigation import Menus, no_menus
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Application(Protocol):
+    """What the pages need of the wired engine."""
+
+    settings: Settings
+    database: Database
+
+    def clock(self) -> datetime: ...
+
+
+@dataclass
+class Xueji:
+    """`app.extensions["xueji"]`: what the pages share beyond a request."""
+
+    application: Application
+    # Gives the menus of the actor's own regime with their counts.
+    menus: Callable[[Connection, Actor], Menus] = no_menus
+    manifest: dict[str, str] = field(default_factory=dict)
+
+
+class LoginRequired(XuejiError):
+    """A page for logged-in people, asked for without a session that holds."""
+
+    status = 401
+    code = "login_required"
+    message = N_("Please log in.")
+    remedy = N_("Your session may have ended. What you have typed is kept in this browser tab.")
+
+
+def xueji() -> Xueji:
+    shared: Xueji = current_app.extensions["xueji"]
+    return shared
+
+
+def settings() -> Settings:
+    return xueji().application.settings
+
+
+def now() -> datetime:
+    """The request's time; the same for all it does."""
+    if "now" not in g:
+        g.now = xueji().application.clock()
+    instant: datetime = g.now
+    return instant
+
+
+def transaction() -> AbstractContextManager[Connection]:
+    """A writing transaction: `with transaction() as connection`."""
+    return xueji().application.database.transaction()
+
+
+def reading() -> AbstractContextManager[Connection]:
+    """A consistent view for reading: `with reading() as connection`."""
+    return xueji().application.database.reading()
+
+
+def current_session() -> LoginSession | None:
+    session: LoginSession | None = g.get("session")
+    return session
+
+
+def own_session() -> LoginSession:
+    """The session of a view that is not public."""
+    session = current_session()
+    if session is None:
+        raise LoginRequired()
+    return session
+
+
+def current_actor() -> Actor:
+    """Who acts. Raises `LoginRequired` on a public page that nobody has logged in to."""
+    return own_session().actor
+
+
+def public(view: View) -> View:
+    """Mark a view that needs no login."""
+    view.public = True  # type: ignore[attr-defined]
+    return view
+
+
+def before_password(view: View) -> View:
+    """Mark a view that a person may use before having replaced a temporary password."""
+    view.before_password = True  # type: ignore[attr-defined]
+    return view
+
+
+def requires(capability: str) -> Callable[[View], View]:
+    """Answer `Forbidden` unless the actor's duty has the capability. Put it below the route."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            require(current_actor(), capability)
+            return view(*args, **kwargs)
+
+        return checked  # type: ignore[return-value]
+
+    return decorate
+
+
+# The session's cookie
+
+
+def cookie_name() -> str:
+    # `__Host-` lets no other host and no plain HTTP set it.
+    return "__Host-session" if settings().secure_cookies else "session"
+
+
+def session_token() -> str:
+    return request.cookies.get(cookie_name(), "")
+
+
+def give_token(response: Response, token: str) -> None:
+    """Hand a new session to the browser, which forgets it when it is closed."""
+    response.set_cookie(cookie_name(), token, secure=settings().secure_cookies, httponly=True, samesite="Lax", path="/")
+
+
+def take_token(response: Response) -> None:
+    response.delete_cookie(cookie_name(), secure=settings().secure_cookies, httponly=True, samesite="Lax", path="/")
+
+
+def safe_target(target: str | None) -> str | None:
+    """A path on this host to go on to, or None for anything that leads elsewhere."""
+    if not target or not target.startswith("/") or target.startswith(("//", "/\\")):
+        return None
+    parts = urlsplit(target)
+    return None if parts.scheme or parts.netloc else target
+
+
+def register(app: Flask) -> None:
+    app.before_request(_open_session)
+    app.before_request(_require_login)
+
+
+def _open_session() -> None:
+    token = session_token()
+    if not token or request.endpoint == "static":
+        return
+    with reading() as connection:
+        g.session = accounts.session_of(connection, token, at=now())
+    if g.session and accounts.is_seen_due(g.session, at=now()):
+        with transaction() as connection:
+            accounts.see(connection, g.session, settings=settings(), at=now())
+
+
+def _require_login() -> ResponseReturnValue | None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view is None or request.endpoint == "static" or getattr(view, "public", False):
+        return None
+    if own_session().password_temporary and not getattr(view, "before_password", False):
+        return redirect(url_for("sessions.account"))
+    return None

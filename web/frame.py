@@ -1,0 +1,64 @@
+"""What the frame around every page shows: the left side, the memberships to switch to, the demo accounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Flask, request
+
+from engine import accounts
+from engine.accounts import DemoAccount, LoginSession, Membership
+from web.context import current_session, own_session, reading, settings, xueji
+from web.navigation import Group, Link, navigation
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Everything around the page."""
+
+    session: LoginSession
+    groups: list[Group]
+    # None for those who have no inbox.
+    open_tasks: int | None
+    memberships: list[Membership]
+    demo_accounts: list[DemoAccount]
+
+    def is_here(self, link: Link) -> bool:
+        """Whether a line of the left side is the present one: the longest path that leads here."""
+        paths = [(path, link_) for group in self.groups for link_ in group.links for path in (link_.path, *link_.also)]
+        fitting = [(len(path), link_) for path, link_ in paths if _leads_here(path)]
+        return bool(fitting) and max(fitting, key=lambda pair: pair[0])[1] == link
+
+    def accounts_of(self, organisation_id: int) -> list[DemoAccount]:
+        return [account for account in self.demo_accounts if account.membership.organisation_id == organisation_id]
+
+
+def frame() -> Frame:
+    """The frame for this request; a function, so that pages without one ask for nothing."""
+    session = own_session()
+    assert session.actor.person_id is not None
+    with reading() as connection:
+        menus = xueji().menus(connection, session.actor)
+        memberships = accounts.memberships_of(connection, session.actor.person_id)
+        offered = accounts.demo_accounts(connection) if settings().demo else []
+    groups = navigation(session.actor, menus)
+    open_tasks = menus.open_tasks if any(link.path == "/inbox" for link in groups[0].links) else None
+    return Frame(session, groups, open_tasks, memberships, offered)
+
+
+def by_organisation(offered: list[DemoAccount]) -> list[tuple[Membership, list[DemoAccount]]]:
+    """Demo accounts by organisation, in the order they were made."""
+    grouped: dict[int, list[DemoAccount]] = {}
+    for account in offered:
+        grouped.setdefault(account.membership.organisation_id, []).append(account)
+    return [(members[0].membership, members) for members in grouped.values()]
+
+
+def register(app: Flask) -> None:
+    app.jinja_env.globals.update(
+        frame=frame, by_organisation=by_organisation, current_session=current_session, settings=settings
+    )
+
+
+def _leads_here(path: str) -> bool:
+    return request.path == path or request.path.startswith(f"{path}/") or request.full_path.startswith(f"{path}&")

@@ -1,0 +1,93 @@
+"""The reader's language, and numbers, dates and names as that language writes them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from flask import Flask, request
+from flask_babel import Babel, format_date, format_datetime, get_locale
+from flask_babel import gettext as _
+
+from engine.errors import XuejiError
+from engine.registry.numbers import mask
+from engine.workdays import SHANGHAI
+from web.context import current_session, settings
+
+LOCALES = {"zh_Hans_CN": "中文", "en": "English"}
+COOKIE = "locale"
+
+
+def chosen_locale() -> str:
+    """The person's own choice, before the login the browser's last one, else the deployment's."""
+    session = current_session()
+    wishes = (session.locale if session else None, request.cookies.get(COOKIE), settings().default_locale)
+    return next(wish for wish in wishes if wish in LOCALES)
+
+
+def is_english() -> bool:
+    return str(get_locale()).startswith("en")
+
+
+def label(described: Any) -> str:
+    """The words of an element of a diagram, in the reader's language where it has them."""
+    text: str = described.label(str(get_locale()))
+    return text
+
+
+def own_name(name: str, name_en: str | None) -> str:
+    """A name in the reader's language, where it has one there."""
+    return name_en if name_en and is_english() else name
+
+
+def message_of(error: XuejiError) -> str:
+    return _filled(error.message, error)
+
+
+def remedy_of(error: XuejiError) -> str:
+    return _filled(error.remedy, error) if error.remedy else ""
+
+
+def day(value: date | datetime | None) -> str:
+    """2026-09-22, for tables."""
+    return _local(value).strftime("%Y-%m-%d") if value else ""
+
+
+def day_in_words(value: date | datetime | None) -> str:
+    """2026年9月22日, for sentences."""
+    return format_date(_local(value), "d MMMM y" if is_english() else "y年M月d日", rebase=False) if value else ""
+
+
+def moment(value: datetime | None) -> str:
+    """2026-09-22 14:05, for tables."""
+    return _local(value).strftime("%Y-%m-%d %H:%M") if value else ""
+
+
+def moment_in_words(value: datetime | None) -> str:
+    """2026年9月22日 14:05, for sentences."""
+    pattern = "d MMMM y, HH:mm" if is_english() else "y年M月d日 HH:mm"
+    return format_datetime(_local(value), pattern, rebase=False) if value else ""
+
+
+def register(app: Flask) -> None:
+    Babel(app, default_locale="en", default_translation_directories="translations", locale_selector=chosen_locale)
+    app.jinja_env.filters.update(
+        date=day,
+        date_words=day_in_words,
+        datetime=moment,
+        datetime_words=moment_in_words,
+        label=label,
+        message=message_of,
+        remedy=remedy_of,
+        masked=mask,
+    )
+    app.jinja_env.globals.update(own_name=own_name, is_english=is_english, locales=LOCALES, chosen_locale=chosen_locale)
+
+
+def _filled(text: str, error: XuejiError) -> str:
+    translated = str(_(text))
+    return translated % error.values if error.values else translated
+
+
+def _local(value: Any) -> Any:
+    return value.astimezone(SHANGHAI) if isinstance(value, datetime) else value

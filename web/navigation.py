@@ -1,0 +1,94 @@
+"""The left side of the frame: what stands there for whom.
+
+The regime's own menus come from a function of the inbox, `app.extensions["xueji"].menus`; the rest follows from the
+duty. Paths are written plainly, so that the frame asks no other page whether it exists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+from sqlalchemy.engine import Connection
+
+from engine.audit import Actor
+from engine.permissions import may
+
+
+@dataclass(frozen=True)
+class Link:
+    """One line. `count` stands on its right, where there is something to count."""
+
+    label: str
+    path: str
+    count: int | None = None
+    # The other paths on which this line is the present one.
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lines under one heading, which is empty for the first."""
+
+    label: str
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Menus:
+    """What the inbox knows of the frame: how many tasks wait, and the menus that the diagrams name."""
+
+    open_tasks: int = 0
+    groups: tuple[Group, ...] = ()
+
+
+def no_menus(connection: Connection, actor: Actor) -> Menus:
+    """Before the inbox is wired: nothing waits."""
+    return Menus()
+
+
+def navigation(actor: Actor, menus: Menus) -> list[Group]:
+    """The groups of the left side, without those that would be empty."""
+    groups = [_lists(actor, menus), *menus.groups, _queries(actor, menus), _procedures(actor), *_administration(actor)]
+    return [group for group in groups if group.links]
+
+
+def _lists(actor: Actor, menus: Menus) -> Group:
+    if not may(actor, "work"):
+        return Group("", (Link(_("Notices"), "/notices"),))
+    return Group(
+        "",
+        (
+            Link(_("To do"), "/inbox", menus.open_tasks),
+            Link(_("Done"), "/inbox/done"),
+            Link(_("Started by me"), "/inbox/started"),
+            Link(_("Notices"), "/notices"),
+        ),
+    )
+
+
+def _queries(actor: Actor, menus: Menus) -> Group:
+    # Where the regime's diagrams bring a query of their own name, it is not offered twice.
+    offered = any(link.path == "/query" for group in menus.groups for link in group.links)
+    links = () if offered or not may(actor, "query") else (Link(_("Transfer query"), "/query", also=("/transfers",)),)
+    return Group(_("Enquiries"), links)
+
+
+def _procedures(actor: Actor) -> Group:
+    return Group(_("Procedures"), (Link(_("Regimes and versions"), "/procedures"),))
+
+
+def _administration(actor: Actor) -> list[Group]:
+    administering = (
+        (
+            Link(_("Incidents"), "/incidents"),
+            Link(_("Accounts"), "/accounts"),
+            Link(_("Organisations"), "/organisations"),
+            Link(_("Calendar"), "/calendar"),
+            Link(_("Regimes in force"), "/regimes"),
+        )
+        if may(actor, "administer")
+        else ()
+    )
+    auditing = (Link(_("Audit log"), "/audit"),) if may(actor, "audit") else ()
+    return [Group(_("Administration"), administering), Group(_("Supervision"), auditing)]
