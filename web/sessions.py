@@ -137,11 +137,19 @@ def change_password() -> ResponseReturnValue:
         raise Invalid(fields={"old": Invalid(N_("This is not your present password."))})
     if request.form.get("password") != request.form.get("again"):
         raise Invalid(fields={"again": Invalid(N_("The two entries differ."))})
-    password_hash = accounts.hash_password(request.form.get("password", ""), credentials.login)
+    password_hash = new_password_hash(credentials.login)
     with transaction() as connection:
         accounts.change_own_password(connection, session, password_hash, at=now())
     flash(_("Your password has been changed. Your other sessions have ended."))
     return redirect(START if session.password_temporary else url_for(".account"))
+
+
+def new_password_hash(login: str) -> str:
+    """The hash of the form's new password; what is wrong with it belongs to its field."""
+    try:
+        return accounts.hash_password(request.form.get("password", ""), login)
+    except Invalid as error:
+        raise Invalid(fields={"password": error}) from None
 
 
 @blueprint.post("/account/sessions/<int:session_id>")
@@ -154,10 +162,8 @@ def revoke(session_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/account/sessions")
 def revoke_others() -> ResponseReturnValue:
-    session = own_session()
-    assert session.actor.person_id is not None
     with transaction() as connection:
-        accounts.revoke_sessions(connection, session.actor, session.actor.person_id, at=now(), but=session.id)
+        accounts.revoke_others(connection, own_session(), at=now())
     flash(_("All your other sessions have ended."))
     return redirect(url_for(".account"))
 
