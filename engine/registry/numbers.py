@@ -89,8 +89,8 @@ class Number:
     birth_date: date | None = field(default=None, repr=False)
     # A code of GB/T 2261.1, where the number tells.
     gender: str | None = None
-    # What is unusual yet possible; errors that nobody raised.
-    warnings: tuple[NumberInvalid, ...] = ()
+    # What is unusual yet possible; errors that nobody raised. They follow from the rest.
+    warnings: tuple[NumberInvalid, ...] = field(default=(), compare=False)
 
 
 def normalise(text: str) -> str:

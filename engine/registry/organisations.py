@@ -294,9 +294,9 @@ def _check_school_code(connection: Connection, code: str | None) -> None:
 def _hang(connection: Connection, organisation_id: int, parent_id: int) -> None:
     """Pair everything at and below it with everything at and above its new superior."""
     below, above = organisation_ancestor.alias(), organisation_ancestor.alias()
-    pairs = sa.select(below.c.descendant_id, above.c.ancestor_id, below.c.depth + above.c.depth + 1).where(
-        below.c.ancestor_id == organisation_id, above.c.descendant_id == parent_id
-    )
+    each_with_each = below.join(above, (below.c.ancestor_id == organisation_id) & (above.c.descendant_id == parent_id))
+    depth = below.c.depth + above.c.depth + 1
+    pairs = sa.select(below.c.descendant_id, above.c.ancestor_id, depth).select_from(each_with_each)
     connection.execute(organisation_ancestor.insert().from_select(["descendant_id", "ancestor_id", "depth"], pairs))
 
 

@@ -1,4 +1,7 @@
-"""Electronic records (学籍电子档案): parts under a seal. A school continues the current one; former schools keep backups."""
+"""Electronic records (学籍电子档案): parts under a seal.
+
+The present school continues the current one, former schools keep backups.
+"""
 
 from __future__ import annotations
 
@@ -103,6 +106,7 @@ def create(
     connection: Connection, actor: Actor, *, student_id: int, school_id: int, parts: Iterable[Part], at: datetime
 ) -> int:
     """Open a student's first electronic record and return its id. Raises `RecordExists`, `UnknownKind`."""
+    organisations.require_jurisdiction(connection, actor, school_id)
     if _current(connection, student_id) is not None:
         raise RecordExists
     parts = tuple(parts)
@@ -120,6 +124,7 @@ def add_part(connection: Connection, actor: Actor, record_id: int, part: Part, *
     Raises `RecordReadOnly` for a backup, and `RecordDamaged` first, or a new seal would hide the damage.
     """
     row = _row(connection, record_id, lock=True)
+    organisations.require_jurisdiction(connection, actor, row.school_id)
     if row.state != "current":
         raise RecordReadOnly
     verify(connection, record_id)
@@ -224,13 +229,13 @@ def _current(connection: Connection, student_id: int) -> sa.Row[Any] | None:
 
 def _hash_at_retrieval(connection: Connection, retrieved: sa.Row[Any]) -> str:
     # The new school may have continued its copy; the backup never changes.
-    return _row(connection, retrieved.origin_record_id).hash  # type: ignore[no-any-return]
+    origin: str = _row(connection, retrieved.origin_record_id).hash
+    return origin
 
 
 def _insert(connection: Connection, **values: Any) -> int:
     inserted = electronic_record.insert().values(state="current", **values)
-    record_id: int = connection.scalar(inserted.returning(electronic_record.c.id))  # type: ignore[assignment]
-    return record_id
+    return int(connection.execute(inserted.returning(electronic_record.c.id)).scalar_one())
 
 
 def _update(connection: Connection, record_id: int, **values: Any) -> None:

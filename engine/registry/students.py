@@ -172,14 +172,15 @@ def register(
 ) -> int:
     """Enter a new student into a class and return the id. `data` are columns of `student`.
 
-    A resident's ID number must be valid and agree with birth date and sex. Raises `NumberInvalid`, `WithoutNumber` or
-    `NoVacancy`.
+    Record numbers must be valid, and a resident's ID number must agree with birth date and sex too. Raises
+    `NumberInvalid` with the fields concerned, `WithoutNumber` or `NoVacancy`.
     """
     school_id, grade = _class(connection, class_id)
-    values = data | {name: _normalised(data.get(name)) for name in ("id_number", "record_number", "temporary_number")}
-    _check_numbers(values, at)
+    organisations.require_jurisdiction(connection, actor, school_id)
+    values = data | {name: _normalised(data.get(name)) for name in (*_NUMBERS, "guardian_id_number")}
+    _check_numbers(values, _day(at))
     classes.enrol(connection, class_id)
-    student_id: int = connection.scalar(student.insert().values(**values).returning(student.c.id))  # type: ignore[assignment]
+    student_id = int(connection.execute(student.insert().values(**values).returning(student.c.id)).scalar_one())
     _open_enrolment(connection, student_id, school_id, class_id, grade, from_date or _day(at), case_id=None)
     after = {"school_id": school_id, "class_id": class_id}
     audit.record(connection, actor, "student.registered", "student", student_id, at=at, after=after)
@@ -241,7 +242,7 @@ def change_enrolment(
     """
     done = connection.scalar(sa.select(enrolment.c.id).where(enrolment.c.case_id == case_id))
     if done is not None:
-        return done
+        return int(done)
     mine = (enrolment.c.student_id == student_id) & enrolment.c.current
     old = connection.execute(sa.select(enrolment).where(mine).with_for_update()).one_or_none()
     if old is None:
@@ -292,6 +293,8 @@ def _plain_name(name: str) -> str:
 
 # The dots that keyboards offer for the one in the names of minorities.
 _DOTS = {ord(dot): "·" for dot in "•・‧∙⋅.．。"}
+
+_NUMBERS = ("id_number", "record_number", "temporary_number")
 
 _COLUMNS = tuple(student.c)
 _PLACE = (
@@ -346,24 +349,35 @@ def _the(found: Mapping[int, Summary], student_id: int) -> Summary:
     return found[student_id]
 
 
-def _check_numbers(values: Mapping[str, Any], at: datetime) -> None:
-    fields: dict[str, XuejiError] = {}
-    for name in ("id_number", "record_number", "temporary_number"):
-        text = values[name]
-        if text is None or (name == "id_number" and values.get("id_type") != RESIDENT_CARD):
-            continue
-        try:
-            number = numbers.parse(text, on=_day(at))
-        except numbers.NumberInvalid as error:
-            fields[name] = error
-            continue
-        if name == "id_number":
-            said = {"birth_date": values["birth_date"], "gender": values["gender"]}
-            fields.update({name: error for error in numbers.contradictions(number, **said)})
-    if fields:
-        raise numbers.NumberInvalid(fields=fields)
-    if not any(values[name] for name in ("id_number", "record_number", "temporary_number")):
+def _check_numbers(values: Mapping[str, Any], on: date) -> None:
+    if not any(values[name] for name in _NUMBERS):
         raise WithoutNumber
+    errors: dict[str, XuejiError] = {}
+    for name in _NUMBERS:
+        error = _number_error(name, values, on)
+        if error:
+            errors[name] = error
+    if errors:
+        raise numbers.NumberInvalid(fields=errors)
+
+
+def _number_error(name: str, values: Mapping[str, Any], on: date) -> XuejiError | None:
+    text = values[name]
+    if text is None:
+        return None
+    # In another column no look-up would ever find it.
+    if number_column(text).name != name:
+        return numbers.NumberUnrecognised()
+    if name == "id_number" and values.get("id_type") != RESIDENT_CARD:
+        return None
+    try:
+        number = numbers.parse(text, on=on)
+    except numbers.NumberInvalid as error:
+        return error
+    if name != "id_number":
+        return None
+    found = numbers.contradictions(number, birth_date=values["birth_date"], gender=values["gender"])
+    return found[0] if found else None
 
 
 def _normalised(number: str | None) -> str | None:
@@ -386,8 +400,7 @@ def _open_enrolment(
 ) -> int:
     values = {"student_id": student_id, "school_id": school_id, "class_id": class_id, "grade": grade}
     opened = enrolment.insert().values(**values, from_date=from_date, current=True, case_id=case_id)
-    new_id: int = connection.scalar(opened.returning(enrolment.c.id))  # type: ignore[assignment]
-    return new_id
+    return int(connection.execute(opened.returning(enrolment.c.id)).scalar_one())
 
 
 def _day(at: datetime) -> date:

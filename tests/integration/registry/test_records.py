@@ -1,0 +1,150 @@
+"""Electronic records: sealed, moved once, kept."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from engine.audit import SYSTEM
+from engine.db import Database
+from engine.errors import NotFound
+from engine.registry import records
+from engine.registry.records import Part, RetrievedRecord
+from engine.registry.tables import electronic_record, record_part
+
+from .conftest import AT, World, actor_of, mei_parts
+
+MARKS = record_part.update().where(record_part.c.kind == "成绩")
+
+
+def retrieve(connection: Connection, world: World, **changed: object) -> RetrievedRecord:
+    asked = {
+        "student_id": world.mei,
+        "from_school_id": world.liulin.id,
+        "to_class_id": world.target_class,
+        "case_id": 5,
+        "at": AT,
+    }
+    return records.retrieve(connection, actor_of(world.chenguang), **(asked | changed))
+
+
+def test_retrieval_copies_the_record_and_leaves_a_backup(database: Database, world: World):
+    with database.transaction() as connection:
+        retrieved = retrieve(connection, world)
+        assert retrieved.hash == records.seal(mei_parts())
+        assert records.held(connection, world.mei) == [
+            (retrieved.record_id, world.chenguang.id, "current"),
+            (world.mei_record, world.liulin.id, "backup"),
+        ]
+        new = records.view(connection, actor_of(world.chenguang), retrieved.record_id, at=AT)
+        assert list(new.parts) == mei_parts()
+        records.verify(connection, retrieved.record_id)
+        records.verify(connection, world.mei_record)
+
+
+def test_repeating_a_retrieval_changes_nothing(database: Database, world: World, actions):
+    with database.transaction() as connection:
+        first = retrieve(connection, world)
+        records.add_part(
+            connection, actor_of(world.chenguang), first.record_id, Part("评价", "报到", {"评语": "好"}), at=AT
+        )
+    done = actions()
+    with database.transaction() as connection:
+        assert retrieve(connection, world) == first
+        assert len(records.held(connection, world.mei)) == 2
+    assert actions() == done
+
+
+def test_two_retrievals_at_once_move_the_record_once(database: Database, world: World):
+    def attempt(_: int) -> RetrievedRecord | None:
+        try:
+            with database.transaction() as connection:
+                return retrieve(connection, world)
+        except (records.RecordMissing, IntegrityError):
+            return None  # the slower one sees the backup alone; it is repeated, and finds what the faster one did
+
+    with ThreadPoolExecutor(4) as pool:
+        done = {each for each in pool.map(attempt, range(4)) if each}
+    assert len(done) == 1
+    with database.transaction() as connection:
+        assert {retrieve(connection, world)} == done
+        assert len(records.held(connection, world.mei)) == 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        record_part.update()
+        .where(record_part.c.kind == "成绩")
+        .values(content={"语文": 99.5, "数学": 88, "备注": None}),
+        record_part.update().where(record_part.c.kind == "成绩").values(title="另一学期"),
+        record_part.update().where(record_part.c.kind == "成绩").values(hash="0" * 64),
+        record_part.delete().where(record_part.c.kind == "奖惩"),
+        electronic_record.update().values(hash="0" * 64),
+    ],
+)
+def test_a_damaged_record_does_not_move(database: Database, world: World, damage: sa.Update | sa.Delete):
+    with database.transaction() as connection:
+        connection.execute(damage)
+        with pytest.raises(records.RecordDamaged):
+            records.verify(connection, world.mei_record)
+        with pytest.raises(records.RecordDamaged):
+            retrieve(connection, world)
+        assert records.held(connection, world.mei) == [(world.mei_record, world.liulin.id, "current")]
+        with pytest.raises(records.RecordDamaged):
+            records.add_part(connection, SYSTEM, world.mei_record, Part("评价", "某事", {}), at=AT)
+
+
+def test_a_record_is_fetched_from_the_school_that_has_it(database: Database, world: World):
+    with database.transaction() as connection, pytest.raises(records.RecordMissing):
+        retrieve(connection, world, from_school_id=world.qingshan.id)
+
+
+def test_a_backup_is_read_only(database: Database, world: World):
+    releasing = actor_of(world.liulin)
+    with database.transaction() as connection:
+        retrieve(connection, world)
+        with pytest.raises(records.RecordReadOnly):
+            records.add_part(connection, releasing, world.mei_record, Part("评价", "事后", {}), at=AT)
+        assert records.view(connection, releasing, world.mei_record, at=AT).state == "backup"
+
+
+def test_the_new_school_continues_the_record(database: Database, world: World):
+    more = Part("奖惩", "运动会", {"名次": 1})
+    with database.transaction() as connection:
+        retrieved = retrieve(connection, world)
+        with pytest.raises(NotFound):
+            records.add_part(connection, actor_of(world.liulin), retrieved.record_id, more, at=AT)
+        resealed = records.add_part(connection, actor_of(world.chenguang), retrieved.record_id, more, at=AT)
+        assert resealed == records.seal([*mei_parts(), more])
+        records.verify(connection, retrieved.record_id)
+        with pytest.raises(records.UnknownKind):
+            records.add_part(connection, SYSTEM, retrieved.record_id, Part("其他", "", {}), at=AT)
+
+
+def test_a_student_has_one_current_record(database: Database, world: World):
+    again = {"student_id": world.mei, "school_id": world.chenguang.id, "parts": mei_parts(), "at": AT}
+    with database.transaction() as connection, pytest.raises(records.RecordExists):
+        records.create(connection, SYSTEM, **again)
+
+
+def test_who_sees_a_record_is_logged_and_strangers_see_none(database: Database, world: World, actions, logged):
+    with database.transaction() as connection:
+        assert records.view(connection, actor_of(world.henan), world.mei_record, at=AT).parts
+        with pytest.raises(NotFound):
+            records.view(connection, actor_of(world.chenguang), world.mei_record, at=AT)
+        assert records.view(connection, actor_of(world.chenguang), world.mei_record, case_id=5, at=AT).parts
+        with pytest.raises(NotFound):
+            records.view(connection, SYSTEM, 999, at=AT)
+    assert actions()[-2:] == ["record.viewed", "record.viewed"]
+    assert "梅小雨" not in logged()
+
+
+def test_a_record_and_its_parts_print_nothing_of_the_child(database: Database, world: World):
+    with database.transaction() as connection:
+        seen = records.view(connection, SYSTEM, world.mei_record, at=AT)
+    assert "梅小雨" not in repr(seen)
