@@ -218,7 +218,7 @@ def check(
 def movable_statuses(connection: Connection) -> frozenset[str]:
     """The statuses in which a student may be transferred: the table's, with an administrator's changes over them."""
     movable = {row["code"]: row["movable"] == "1" for row in codes.rows("status")}
-    movable.update(connection.execute(sa.select(movable_status.c.status, movable_status.c.movable)).tuples().all())
+    movable.update({row.status: row.movable for row in connection.execute(sa.select(movable_status))})
     return frozenset(status for status, may_move in movable.items() if may_move)
 
 

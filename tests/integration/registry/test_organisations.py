@@ -173,8 +173,8 @@ def test_whatever_moves_the_pairs_say_what_the_parents_say(tmp_path_factory, mov
                 organisations.move(connection, SYSTEM, ids[moved], parent_id=ids[parent], at=AT)
             except organisations.WrongPlace:
                 continue
-        parents = dict(connection.execute(sa.select(organisation.c.id, organisation.c.parent_id)).tuples().all())
-        pairs = set(connection.execute(sa.select(organisation_ancestor)).tuples().all())
+        parents = {row.id: row.parent_id for row in connection.execute(sa.select(organisation))}
+        pairs = {tuple(row) for row in connection.execute(sa.select(organisation_ancestor))}
     expected = set()
     for each in parents:
         above, depth = each, 0

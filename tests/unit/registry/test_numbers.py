@@ -181,11 +181,10 @@ def test_a_list_shows_a_masked_number(text: str | None, masked: str):
     assert numbers.mask(text) == masked
 
 
-@given(any_number, st.integers(0, 9999))
+@given(any_number, st.integers(0, 999999))
 def test_a_mask_never_reveals_day_or_serial(text: str, other: int):
     # Whatever the last digits are, the mask is the same: so it says nothing of them.
-    assert numbers.mask(text) == numbers.mask(f"{text[:-4]}{other:04d}")
-    assert text[-6:] not in numbers.mask(text)
+    assert numbers.mask(text) == numbers.mask(f"{text[:-6]}{other:06d}")
 
 
 @given(any_number)
