@@ -4,25 +4,28 @@ A specification is built from our own `ProcessGraph`, not from XML by the librar
 was checked: nothing is dropped or passed over on the way. Variables live once per instance (`workflow.data`), as BPMN's
 process variables; tasks carry none.
 
-A saved state holds the tasks that happened or wait. Predicted ones are predicted again after loading. Its first byte
-is the format:
+The library predicts every task that may still come, and keeps every one that was. Predictions double with each parallel
+gateway, and its walks through the past recurse as deep as the past is long. Ours does neither: a task makes the next
+ones when it completes, and a saved state holds where an instance stands, not how it came there. Its first byte is the
+format:
 
-    1 | JSON [next task id, {variables}, [[id, parent's id, place, state], …]]
+    1 | JSON [next key, {variables}, [place passed, …], [[key, place, state, key before, place before], …]]
 
-`place` is four times the node's position in its pool, plus a role; the three internal tasks have negative places.
+with one row for each task that waits and the task that it came from. `place` is twice the node's position in its pool,
+plus one for the split before a task with boundary events; the library's own start has -1.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from SpiffWorkflow.bpmn.script_engine import PythonScriptEngine
 from SpiffWorkflow.bpmn.script_engine.python_environment import BasePythonScriptEngineEnvironment
 from SpiffWorkflow.bpmn.specs.bpmn_process_spec import BpmnProcessSpec
-from SpiffWorkflow.bpmn.specs.control import BoundaryEventJoin, BoundaryEventSplit
+from SpiffWorkflow.bpmn.specs.control import SimpleBpmnTask
 from SpiffWorkflow.bpmn.specs.defaults import (
     BoundaryEvent,
     EndEvent,
@@ -31,7 +34,6 @@ from SpiffWorkflow.bpmn.specs.defaults import (
     IntermediateCatchEvent,
     IntermediateThrowEvent,
     ManualTask,
-    NoneTask,
     ParallelGateway,
     StartEvent,
     UserTask,
@@ -39,6 +41,8 @@ from SpiffWorkflow.bpmn.specs.defaults import (
 from SpiffWorkflow.bpmn.specs.event_definitions.base import EventDefinition
 from SpiffWorkflow.bpmn.specs.event_definitions.multiple import MultipleEventDefinition
 from SpiffWorkflow.bpmn.specs.event_definitions.simple import NoneEventDefinition, TerminateEventDefinition
+from SpiffWorkflow.bpmn.specs.mixins.bpmn_spec_mixin import BpmnSpecMixin
+from SpiffWorkflow.bpmn.specs.mixins.events.event_types import CatchingEvent
 from SpiffWorkflow.bpmn.util.event import BpmnEvent
 from SpiffWorkflow.bpmn.workflow import BpmnWorkflow
 from SpiffWorkflow.task import Task
@@ -51,18 +55,13 @@ from engine.errors import N_, XuejiError
 FORMAT = 1
 # One call may run so many nodes without a person; a loop that never waits ends here instead of never.
 STEP_BUDGET = 500
-# The library's iteration stops at a depth of 1000 tasks and then takes the case for finished.
-MAX_DEPTH = 900
 
 _WAITING = TaskState.WAITING
 _READY = TaskState.READY
-_STARTED = TaskState.STARTED
 _COMPLETED = TaskState.COMPLETED
-_LIVE = TaskState.WAITING | TaskState.READY | TaskState.STARTED
+_LIVE = _WAITING | _READY
 
-_SELF, _SPLIT, _JOIN = range(3)
-_INTERNAL = {"Start": -1, "End": -2}
-_END_JOIN = -3
+_ROOT_KEY, _ROOT_PLACE = -1, -1
 
 
 class RuntimeFailure(XuejiError):
@@ -82,6 +81,14 @@ class NotOpen(RuntimeFailure):
 class OverBudget(RuntimeFailure):
     code = "over_budget"
     message = N_("The procedure runs in a circle without waiting for anybody.")
+    remedy = N_("Ask the policy staff to correct the diagram.")
+
+
+class Stuck(RuntimeFailure):
+    """All that still waits are joins, and no branch is left that could reach them."""
+
+    code = "stuck"
+    message = N_("The procedure waits here for a branch that will never come.")
     remedy = N_("Ask the policy staff to correct the diagram.")
 
 
@@ -109,13 +116,15 @@ class Step:
     opened: list[Opened] = field(default_factory=list)
     closed: list[int] = field(default_factory=list)
     timers: list[Opened] = field(default_factory=list)
+    # The messages that the instance now waits for.
+    awaits: set[str] = field(default_factory=set)
     # Nodes whose messages are to be sent, in order.
     thrown: list[str] = field(default_factory=list)
     # Every node that completed, in order: for the history and the diagram's marks.
     passed: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     ended: bool = False
-    # The `outcome` of the last end event that has one.
+    # The `outcome` of the last end event passed that has one, in this step or an earlier one.
     outcome: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
 
@@ -125,7 +134,7 @@ class Step:
 Service = Callable[[Node, Mapping[str, Any]], Mapping[str, Any]]
 
 
-# Specifications --------------------------------------------------------------------------------------------------
+# Expressions and events ------------------------------------------------------------------------------------------
 
 
 class _CelEnvironment(BasePythonScriptEngineEnvironment):  # type: ignore[misc]
@@ -171,26 +180,142 @@ class _Timer(EventDefinition):  # type: ignore[misc]
     __hash__ = None  # type: ignore[assignment]
 
 
-class _External(NoneTask):  # type: ignore[misc]
-    """A service task: it stays started until its service has answered."""
+# Nodes -----------------------------------------------------------------------------------------------------------
 
-    def _run_hook(self, my_task: Task) -> None:
+
+class _Node:
+    """Goes first among the bases of every kind of node: predicts nothing, and makes the next tasks on completion."""
+
+    def _predict(self, my_task: Task, seen: Any = None, looked_ahead: int = 0, mask: int = 0) -> None:
         return None
+
+    def _on_complete_hook(self, my_task: Task) -> None:
+        super()._on_complete_hook(my_task)  # type: ignore[misc]
+        for following in self._following(my_task):
+            my_task._add_child(following, TaskState.FUTURE)
+
+    def _following(self, my_task: Task) -> list[Any]:
+        return list(self.outputs)  # type: ignore[attr-defined]
+
+
+class _Guarded(_Node):
+    """A task that may have boundary events: they are its siblings, and wait no longer than itself."""
+
+    def _on_complete_hook(self, my_task: Task) -> None:
+        _cancel_siblings(my_task)
+        super()._on_complete_hook(my_task)
+
+
+class _UserTask(_Guarded, UserTask):  # type: ignore[misc]
+    pass
+
+
+class _ManualTask(_Guarded, ManualTask):  # type: ignore[misc]
+    pass
+
+
+class _ServiceTask(_Node, BpmnSpecMixin):  # type: ignore[misc]
+    """Its service is called by `_Run.execute`."""
+
+
+class _ExclusiveGateway(_Node, ExclusiveGateway):  # type: ignore[misc]
+    def _following(self, my_task: Task) -> list[Any]:
+        # The library has made the one that it chose.
+        return []
+
+
+class _ParallelGateway(_Node, ParallelGateway):  # type: ignore[misc]
+    """Takes one token from each incoming flow, as BPMN says; the library counts what once arrived as still there."""
+
+    def _update_hook(self, my_task: Task) -> bool:
+        my_task._set_state(_WAITING)
+        tokens: dict[str, Task] = {}
+        for task in my_task.workflow.live():
+            if task.task_spec is self and task.state == _WAITING:
+                tokens.setdefault(task.parent.task_spec.name, task)
+        if len(tokens) < len(self._inputs):
+            return False
+        for task in tokens.values():
+            if task is not my_task:
+                task.cancel()
+        return True
+
+    def _run_hook(self, my_task: Task) -> bool:
+        return True
+
+
+class _EventBasedGateway(_Node, EventBasedGateway):  # type: ignore[misc]
+    def _run_hook(self, my_task: Task) -> bool:
+        return True
+
+    def _following(self, my_task: Task) -> list[Any]:
+        event = my_task.internal_data["seen_events"][0].event_definition
+        return [self.outputs[self.event_definition.event_definitions.index(event)]]
+
+
+class _StartEvent(_Node, StartEvent):  # type: ignore[misc]
+    pass
+
+
+class _EndEvent(_Node, EndEvent):  # type: ignore[misc]
+    """Takes its token out of the instance; an instance without tokens has ended."""
+
+
+class _CatchEvent(_Node, IntermediateCatchEvent):  # type: ignore[misc]
+    pass
+
+
+class _ThrowEvent(_Node, IntermediateThrowEvent):  # type: ignore[misc]
+    pass
+
+
+class _Split(_Node, SimpleBpmnTask):  # type: ignore[misc]
+    """Stands before a task with boundary events, so that these are its siblings."""
+
+
+class _BoundaryEvent(_Node, BoundaryEvent):  # type: ignore[misc]
+    def _on_complete_hook(self, my_task: Task) -> None:
+        if self.cancel_activity:
+            _cancel_siblings(my_task)
+        super()._on_complete_hook(my_task)
+
+
+def _cancel_siblings(my_task: Task) -> None:
+    if isinstance(my_task.parent.task_spec, _Split):
+        for task in my_task.parent.children:
+            if task is not my_task and task.state & _LIVE:
+                task.cancel()
 
 
 _SPECS: dict[str, Any] = {
-    "userTask": UserTask,
-    "manualTask": ManualTask,
-    "serviceTask": _External,
-    "exclusiveGateway": ExclusiveGateway,
-    "parallelGateway": ParallelGateway,
-    "eventBasedGateway": EventBasedGateway,
-    "startEvent": StartEvent,
-    "endEvent": EndEvent,
-    "intermediateCatchEvent": IntermediateCatchEvent,
-    "intermediateThrowEvent": IntermediateThrowEvent,
-    "boundaryEvent": BoundaryEvent,
+    "userTask": _UserTask,
+    "manualTask": _ManualTask,
+    "serviceTask": _ServiceTask,
+    "exclusiveGateway": _ExclusiveGateway,
+    "parallelGateway": _ParallelGateway,
+    "eventBasedGateway": _EventBasedGateway,
+    "startEvent": _StartEvent,
+    "endEvent": _EndEvent,
+    "intermediateCatchEvent": _CatchEvent,
+    "intermediateThrowEvent": _ThrowEvent,
+    "boundaryEvent": _BoundaryEvent,
 }
+
+
+class _Task(Task):  # type: ignore[misc]
+    """Known by its key from the first, and without what the library adds to each change: a log line, copied data."""
+
+    def _add_child(self, task_spec: Any, state: int = TaskState.FUTURE) -> _Task:
+        return _Task(self.workflow, task_spec, self, state=state, id=self.workflow.new_key())
+
+    def _set_state(self, value: int) -> None:
+        self._state = value
+
+    def _inherit_data(self) -> None:
+        return None
+
+
+# Specifications --------------------------------------------------------------------------------------------------
 
 
 class Specification:
@@ -199,16 +324,23 @@ class Specification:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.spec = BpmnProcessSpec(name=pool.process_id or pool.id)
+        self.spec.start.place = _ROOT_PLACE
+        self._by_place: dict[int, Any] = {_ROOT_PLACE: self.spec.start}
+        # The specs that flows lead into and out of; they differ where a split stands before a task.
         self._entry: dict[str, Any] = {}
-        for node in pool.nodes:
-            self._entry[node.id] = self._add(node)
+        self._exit: dict[str, Any] = {}
+        for position, node in enumerate(pool.nodes):
+            self._add(node, 2 * position)
         for node in pool.nodes:
             self._connect(node)
-        self._places = self._number()
-        self._by_place = {place: self.spec.task_specs[name] for name, place in self._places.items()}
 
-    def _add(self, node: Node) -> Any:
-        """The spec that incoming flows lead to."""
+    def at(self, place: int) -> Any:
+        return self._by_place[place]
+
+    def node(self, place: int) -> Node:
+        return self.pool.nodes[place // 2]
+
+    def _add(self, node: Node, place: int) -> None:
         kwargs: dict[str, Any] = {"bpmn_name": node.name}
         if node.event is not None:
             kwargs["event_definition"] = _definition(node)
@@ -216,50 +348,32 @@ class Specification:
             kwargs["event_definition"] = MultipleEventDefinition()
         if node.kind == "boundaryEvent":
             kwargs["cancel_activity"] = node.interrupting
-        spec = _SPECS[node.kind](self.spec, node.id, **kwargs)
-        if not self.pool.boundary.get(node.id):
-            return spec
-        return BoundaryEventSplit(self.spec, f"{node.id}.split")
+        self._exit[node.id] = self._entry[node.id] = self._place(_SPECS[node.kind], place, node, **kwargs)
+        if self.pool.boundary.get(node.id):
+            self._entry[node.id] = self._place(_Split, place + 1, node)
+
+    def _place(self, kind: Any, place: int, node: Node, **kwargs: Any) -> Any:
+        # Named by its place: a diagram may well call an element `Start`, which is the library's own.
+        spec = kind(self.spec, str(place), **kwargs)
+        spec.place = place
+        spec.bpmn_id = node.id
+        self._by_place[place] = spec
+        return spec
 
     def _connect(self, node: Node) -> None:
-        spec = self.spec.task_specs[node.id]
+        spec = self._exit[node.id]
         if node.kind == "startEvent":
             self.spec.start.connect(spec)
-        if node.kind == "endEvent":
-            spec.connect(self.spec.end)
-        if events := self.pool.boundary.get(node.id):
-            split = self._entry[node.id]
-            join = BoundaryEventJoin(self.spec, f"{node.id}.join", split_task=split.name, cancel=True)
-            split.connect(spec)
-            spec.connect(join)
-            for event in events:
-                child = self.spec.task_specs[event.id]
-                split.connect(child)
-                child.connect(join)
+        if self._entry[node.id] is not spec:
+            self._entry[node.id].connect(spec)
+        if node.attached_to:
+            self._entry[node.attached_to].connect(spec)
         for flow in self.pool.outgoing[node.id]:
             target = self._entry[flow.target]
-            if node.kind != "exclusiveGateway":
-                spec.connect(target)
-            elif flow.condition and flow.id != node.default:
+            if node.kind == "exclusiveGateway" and flow.condition and flow.id != node.default:
                 spec.connect_outgoing_if(flow.condition, target)
             else:
                 spec.connect(target)
-
-    def _number(self) -> dict[str, int]:
-        places = dict(_INTERNAL)
-        places[self.spec.end.name] = _END_JOIN
-        for position, node in enumerate(self.pool.nodes):
-            places[node.id] = 4 * position + _SELF
-            if self.pool.boundary.get(node.id):
-                places[f"{node.id}.split"] = 4 * position + _SPLIT
-                places[f"{node.id}.join"] = 4 * position + _JOIN
-        return places
-
-    def place(self, spec_name: str) -> int:
-        return self._places[spec_name]
-
-    def at(self, place: int) -> Any:
-        return self._by_place[place]
 
 
 def _definition(node: Node) -> EventDefinition:
@@ -279,16 +393,15 @@ def _definition(node: Node) -> EventDefinition:
 
 def start(specification: Specification, service: Service, variables: Mapping[str, Any] | None = None) -> Step:
     """Start an instance at its none start event."""
-    workflow = _Workflow(specification)
-    workflow.data.update(variables or {})
-    return _Run(workflow, service).step()
+    run = _Run(_Workflow(specification), service)
+    run.begin(variables or {})
+    return run.step()
 
 
 def start_by_message(specification: Specification, service: Service, message: str) -> Step:
     """Start an instance at its message start event. Raises `NotOpen` where it has none for this message."""
-    workflow = _Workflow(specification)
-    run = _Run(workflow, service)
-    workflow.advance(run)
+    run = _Run(_Workflow(specification), service)
+    run.begin({})
     run.catch(message)
     return run.step()
 
@@ -298,12 +411,7 @@ def complete(
 ) -> Step:
     """Complete a human task with the variables of its form. Raises `NotOpen`."""
     run = _Run(load(specification, state), service)
-    task = run.workflow.by_key.get(key)
-    if task is None or task.state != _READY or not task.task_spec.manual:
-        raise NotOpen
-    run.workflow.data.update(variables)
-    task.run()
-    run.passed.append(task.task_spec.bpmn_id)
+    run.complete(key, variables)
     return run.step()
 
 
@@ -320,14 +428,7 @@ def deliver(specification: Specification, state: bytes, service: Service, messag
 def fire(specification: Specification, state: bytes, service: Service, timer: Opened) -> Step:
     """Fire a timer. Raises `NotOpen` when it no longer waits."""
     run = _Run(load(specification, state), service)
-    task = run.workflow.by_key.get(timer.key)
-    if task is None or task.state != _WAITING:
-        raise NotOpen
-    definition = next((found for found in _timers(task) if found.name == timer.node), None)
-    if definition is None:
-        raise NotOpen
-    task.task_spec.catch(task, BpmnEvent(definition))
-    task.task_spec._update(task)
+    run.fire(timer)
     return run.step()
 
 
@@ -339,24 +440,21 @@ def retry(specification: Specification, state: bytes, service: Service) -> Step:
 def cancel(specification: Specification, state: bytes) -> Step:
     """End an instance where it stands."""
     run = _Run(load(specification, state), _no_service)
-    run.workflow.cancel()
+    run.cancel()
     return run.step()
 
 
 def open_nodes(specification: Specification, state: bytes) -> dict[str, list[str]]:
     """Where an instance stands: node ids by `done`, `current` (waits for a person or a service) and `waiting`."""
-    found: dict[str, dict[str, None]] = {"done": {}, "current": {}, "waiting": {}}
-    for task in load(specification, state).tasks.values():
-        node = getattr(task.task_spec, "bpmn_id", None)
-        if node is None:
-            continue
-        if task.state == _COMPLETED:
-            found["done"][node] = None
-        elif task.state in (_READY, _STARTED):
-            found["current"][node] = None
-        elif task.state == _WAITING:
-            found["waiting"][node] = None
-    return {name: list(nodes) for name, nodes in found.items()}
+    workflow = load(specification, state)
+    found: dict[int, dict[str, None]] = {_READY: {}, _WAITING: {}}
+    for task in workflow.live():
+        found[task.state][task.task_spec.bpmn_id] = None
+    return {
+        "done": [specification.node(place).id for place in workflow.passed],
+        "current": list(found[_READY]),
+        "waiting": list(found[_WAITING]),
+    }
 
 
 def variables_of(state: bytes) -> dict[str, Any]:
@@ -369,52 +467,37 @@ def _no_service(node: Node, variables: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class _Workflow(BpmnWorkflow):  # type: ignore[misc]
-    """The library's workflow, with our task keys beside its own ids."""
+    """The library's workflow, before its start event."""
 
-    def __init__(self, specification: Specification, deserializing: bool = False) -> None:
+    def __init__(self, specification: Specification) -> None:
+        super().__init__(specification.spec, script_engine=_SCRIPT_ENGINE, deserializing=True)
         self.specification = specification
-        self.by_key: dict[int, Task] = {}
-        self.keys: dict[Any, int] = {}
         self.next_key = 1
         self.thrown: list[str] = []
-        super().__init__(specification.spec, script_engine=_SCRIPT_ENGINE, deserializing=deserializing)
+        # The places of the nodes that completed, in the order in which they last did.
+        self.passed: dict[int, None] = {}
+        self.task_tree = _Task(self, self.spec.start, state=_COMPLETED, id=_ROOT_KEY)
 
-    def key(self, task: Task) -> int:
-        """The task's key, given on first sight."""
-        if task.id not in self.keys:
-            self.keys[task.id] = self.next_key
-            self.by_key[self.next_key] = task
-            self.next_key += 1
-        return self.keys[task.id]
+    def new_key(self) -> int:
+        self.next_key += 1
+        return self.next_key - 1
 
     def live(self) -> list[Task]:
-        return [task for task in self.tasks.values() if task.state & _LIVE]
+        """The tasks that wait or can run, the oldest first."""
+        # Not the library's iteration: that stops at a depth of 1000, in silence.
+        return sorted((task for task in self.tasks.values() if task.state & _LIVE), key=_age)
 
-    def advance(self, run: _Run) -> None:
-        """Run everything that needs no person, in the order of the library's own loop, within the budget."""
-        budget = STEP_BUDGET
-        blocked: set[Any] = set()
-        while True:
-            ready = [
-                task
-                for task in self.get_tasks(state=_READY | _STARTED)
-                if not task.task_spec.manual and task.id not in blocked
-            ]
-            if not ready:
-                return
-            for task in ready:
-                if task.state not in (_READY, _STARTED):
-                    continue
-                budget -= 1
-                if budget < 0 or task.depth > MAX_DEPTH:
-                    run.failures.append(Failure(_node_of(task), OverBudget()))
-                    return
-                if not run.execute(task):
-                    blocked.add(task.id)
+    def note(self, task: Task) -> None:
+        self.passed.pop(task.task_spec.place, None)
+        self.passed[task.task_spec.place] = None
 
+    def ends(self) -> list[Node]:
+        """The end events passed so far, the last one first."""
+        nodes = (self.specification.node(place) for place in reversed(self.passed))
+        return [node for node in nodes if node.kind == "endEvent"]
 
-def _node_of(task: Task) -> str:
-    return str(getattr(task.task_spec, "bpmn_id", None) or task.task_spec.name)
+    def _task_completed_notify(self, task: Task) -> None:
+        """The library looks through all waiting tasks here; ours are told by what they wait for."""
 
 
 class _Run:
@@ -425,104 +508,147 @@ class _Run:
         self.service = service
         self.passed: list[str] = []
         self.failures: list[Failure] = []
-        self.outcome: str | None = None
+        self.cancelled = False
         self.before = {task.id: task for task in workflow.live()}
 
-    def execute(self, task: Task) -> bool:
+    # Events
+
+    def begin(self, variables: Mapping[str, Any]) -> None:
+        self.workflow.data.update(variables)
+        root = self.workflow.task_tree
+        for spec in root.task_spec.outputs:
+            task = root._add_child(spec)
+            spec._update(task)
+
+    def complete(self, key: int, variables: Mapping[str, Any]) -> None:
+        task = self.workflow.tasks.get(key)
+        if task is None or task.state != _READY or not task.task_spec.manual:
+            raise NotOpen
+        self.workflow.data.update(variables)
+        task.run()
+        self._note(task)
+
+    def catch(self, message: str) -> None:
+        """Hand over a message to the one that has waited longest. Raises `NotOpen` where nobody waits for it."""
+        waiting = [task for task in self.workflow.live() if message in _awaited(task)]
+        if not waiting:
+            raise NotOpen
+        self._occur(waiting[0], _Message(message))
+
+    def fire(self, timer: Opened) -> None:
+        task = self.workflow.tasks.get(timer.key)
+        definition = next((found for found in _timers(task) if found.name == timer.node), None) if task else None
+        if definition is None:
+            raise NotOpen
+        self._occur(task, definition)
+
+    def _occur(self, task: Task, definition: EventDefinition) -> None:
+        task.task_spec.catch(task, BpmnEvent(definition))
+        task.task_spec._update(task)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        for task in self.workflow.live():
+            task.cancel()
+
+    # Advancing
+
+    def advance(self) -> None:
+        """Run everything that needs no person, within the budget. What fails waits; the rest goes on."""
+        budget = STEP_BUDGET
+        failed: set[int] = set()
+        while ready := [task for task in self.workflow.live() if _is_automatic(task) and task.id not in failed]:
+            for task in ready:
+                # A terminate end event may have cancelled it meanwhile.
+                if task.state != _READY:
+                    continue
+                if not budget:
+                    self.failures.append(Failure(task.task_spec.bpmn_id, OverBudget()))
+                    return
+                budget -= 1
+                if not self._execute(task):
+                    failed.add(task.id)
+
+    def _execute(self, task: Task) -> bool:
         """Run one task. False where it failed and waits for a retry."""
         try:
-            if isinstance(task.task_spec, _External):
-                node = self.workflow.specification.pool.by_id[task.task_spec.bpmn_id]
+            if isinstance(task.task_spec, _ServiceTask):
+                node = self.workflow.specification.node(task.task_spec.place)
                 self.workflow.data.update(self.service(node, dict(self.workflow.data)))
-                task.complete()
-            else:
-                task.run()
+            task.run()
         except Exception as error:
             # The library has moved a failed gateway to ERROR, from which nothing leads back.
             task._set_state(_READY)
-            self.failures.append(Failure(_node_of(task), error))
+            self.failures.append(Failure(task.task_spec.bpmn_id, error))
             return False
         self._note(task)
         return True
 
     def _note(self, task: Task) -> None:
-        node = self.workflow.specification.pool.by_id.get(getattr(task.task_spec, "bpmn_id", None) or "")
-        if node is None:
-            return
-        self.passed.append(node.id)
-        if node.kind == "endEvent" and node.outcome:
-            self.outcome = node.outcome
-
-    def catch(self, message: str) -> None:
-        """Hand over a message. Raises `NotOpen` where nobody waits for it."""
-        event = BpmnEvent(_Message(message))
-        waiting = [
-            task
-            for task in list(self.workflow.event_manager.tasks.values())
-            if task.state == _WAITING and task.task_spec.catches(task, event)
-        ]
-        if not waiting:
-            raise NotOpen
-        task = waiting[0]
-        task.task_spec.catch(task, event)
-        task.task_spec._update(task)
+        if isinstance(task.task_spec, BpmnSpecMixin):
+            self.passed.append(task.task_spec.bpmn_id)
+            self.workflow.note(task)
 
     def step(self) -> Step:
+        self.advance()
         workflow = self.workflow
-        workflow.advance(self)
         live = {task.id: task for task in workflow.live()}
-        # Given in the order of the tree, so that parents have smaller keys than their children.
-        rows = _rows(workflow)
-        arrived = [task for task_id, task in live.items() if task_id not in self.before]
+        arrived = [task for key, task in live.items() if key not in self.before]
+        ends = workflow.ends()
+        ended = not live and (bool(ends) or self.cancelled)
+        if (
+            not ended
+            and not self.failures
+            and all(isinstance(task.task_spec, _ParallelGateway) for task in live.values())
+        ):
+            nodes = [task.task_spec.bpmn_id for task in live.values()]
+            self.failures += [Failure(node, Stuck()) for node in nodes or [workflow.specification.pool.id]]
         return Step(
-            state=_encode(workflow, rows),
-            opened=[_opened(workflow, task) for task in arrived if task.state == _READY and task.task_spec.manual],
-            closed=[
-                workflow.key(task)
-                for task_id, task in self.before.items()
-                if task_id not in live and task.task_spec.manual
-            ],
-            timers=[Opened(workflow.key(task), timer.name) for task in arrived for timer in _timers(task)],
+            state=_encode(workflow, live.values()),
+            opened=[Opened(task.id, task.task_spec.bpmn_id) for task in arrived if task.task_spec.manual],
+            closed=[key for key, task in self.before.items() if key not in live and task.task_spec.manual],
+            timers=[Opened(task.id, timer.name) for task in arrived for timer in _timers(task)],
+            awaits={name for task in live.values() for name in _awaited(task)},
             thrown=list(workflow.thrown),
             passed=self.passed,
             failures=self.failures,
-            ended=not live,
-            outcome=self.outcome,
+            ended=ended,
+            outcome=next((node.outcome for node in ends if node.outcome), None),
             variables=dict(workflow.data),
         )
 
 
-def _opened(workflow: _Workflow, task: Task) -> Opened:
-    return Opened(workflow.key(task), task.task_spec.bpmn_id)
+def _age(task: Task) -> int:
+    return int(task.id)
+
+
+def _is_automatic(task: Task) -> bool:
+    return task.state == _READY and not task.task_spec.manual
 
 
 def _timers(task: Task) -> list[_Timer]:
     """The timers that a task waits for; an event-based gateway holds those of the events after it."""
-    if task.state != _WAITING:
+    return [item for item in _definitions(task) if isinstance(item, _Timer)]
+
+
+def _awaited(task: Task) -> list[str]:
+    """The names of the messages that a task waits for."""
+    return [item.name for item in _definitions(task) if isinstance(item, _Message)]
+
+
+def _definitions(task: Task) -> list[EventDefinition]:
+    if task.state != _WAITING or not isinstance(task.task_spec, CatchingEvent):
         return []
-    definition = getattr(task.task_spec, "event_definition", None)
-    candidates = definition.event_definitions if isinstance(definition, MultipleEventDefinition) else [definition]
-    return [item for item in candidates if isinstance(item, _Timer)]
+    definition = task.task_spec.event_definition
+    return list(definition.event_definitions) if isinstance(definition, MultipleEventDefinition) else [definition]
 
 
 # Saved states ----------------------------------------------------------------------------------------------------
 
 
-def _rows(workflow: _Workflow) -> list[list[int]]:
-    rows: list[list[int]] = []
-    stack = [workflow.task_tree]
-    while stack:
-        task = stack.pop()
-        if task.state & (TaskState.PREDICTED_MASK | TaskState.FUTURE):
-            continue
-        parent = workflow.key(task.parent) if task.parent is not None else 0
-        rows.append([workflow.key(task), parent, workflow.specification.place(task.task_spec.name), task.state])
-        stack.extend(reversed(task.children))
-    return rows
-
-
-def _encode(workflow: _Workflow, rows: list[list[int]]) -> bytes:
-    body = [workflow.next_key, workflow.data, rows]
+def _encode(workflow: _Workflow, live: Iterable[Task]) -> bytes:
+    rows = [[task.id, task.task_spec.place, task.state, task.parent.id, task.parent.task_spec.place] for task in live]
+    body = [workflow.next_key, workflow.data, list(workflow.passed), rows]
     return bytes([FORMAT]) + json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -533,20 +659,15 @@ def _decode(state: bytes) -> Any:
 
 
 def load(specification: Specification, state: bytes) -> _Workflow:
-    """The workflow of a saved state, with its predictions made again. Raises `RuntimeFailure` for a foreign format."""
-    next_key, variables, rows = _decode(state)
-    workflow = _Workflow(specification, deserializing=True)
+    """The workflow of a saved state. Raises `RuntimeFailure` for a foreign format."""
+    next_key, variables, passed, rows = _decode(state)
+    workflow = _Workflow(specification)
     workflow.data.update(variables)
     workflow.next_key = next_key
-    for rank, (key, parent, place, task_state) in enumerate(rows):
-        # The key serves as the library's id too. A task's constructor tells its parent, which must stand before it.
-        task = Task(workflow, specification.at(place), workflow.tasks.get(parent), state=task_state, id=key)
-        task.last_state_change = rank
-        workflow.keys[key] = key
-        workflow.by_key[key] = task
-        if parent == 0:
-            workflow.task_tree = task
-        if task_state == _WAITING and hasattr(task.task_spec, "event_definition"):
-            workflow.event_manager.add_task(task)
-    workflow._predict()
+    workflow.passed = dict.fromkeys(passed)
+    for key, place, task_state, key_before, place_before in rows:
+        before = workflow.tasks.get(key_before) or _Task(
+            workflow, specification.at(place_before), workflow.task_tree, state=_COMPLETED, id=key_before
+        )
+        _Task(workflow, specification.at(place), before, state=task_state, id=key)
     return workflow
