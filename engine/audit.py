@@ -57,6 +57,32 @@ audit_entry = sa.Table(
 )
 
 
+def entry(
+    actor: Actor,
+    action: str,
+    subject_kind: str,
+    subject_id: int | None,
+    *,
+    at: datetime,
+    case_id: int | None = None,
+    before: Any = None,
+    after: Any = None,
+) -> dict[str, Any]:
+    """One entry as a row. The values of `before` and `after` must be free of personal data."""
+    return {
+        "at": at,
+        "person_id": actor.person_id,
+        "organisation_id": actor.organisation_id,
+        "duty": actor.duty,
+        "action": action,
+        "subject_kind": subject_kind,
+        "subject_id": subject_id,
+        "case_id": case_id,
+        "before": before,
+        "after": after,
+    }
+
+
 def record(
     connection: Connection,
     actor: Actor,
@@ -69,19 +95,6 @@ def record(
     before: Any = None,
     after: Any = None,
 ) -> None:
-    """Write one entry. The values of `before` and `after` must be free of personal data."""
-    connection.execute(
-        audit_entry.insert(),
-        {
-            "at": at,
-            "person_id": actor.person_id,
-            "organisation_id": actor.organisation_id,
-            "duty": actor.duty,
-            "action": action,
-            "subject_kind": subject_kind,
-            "subject_id": subject_id,
-            "case_id": case_id,
-            "before": before,
-            "after": after,
-        },
-    )
+    """Write one entry, as `entry` has it."""
+    row = entry(actor, action, subject_kind, subject_id, at=at, case_id=case_id, before=before, after=after)
+    connection.execute(audit_entry.insert(), row)

@@ -1,9 +1,9 @@
-"""The database: one `Database` per URL, one metadata for all tables, and transactions that are safe on both dialects."""
+"""The database: one `Database` per URL, one metadata for all tables, transactions that are safe on both dialects."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,23 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
+
+
+# A statement and its parameters: one row, several, or none.
+Write = tuple[sa.Executable, dict[str, Any] | list[dict[str, Any]] | None]
+
+
+def write(connection: Connection, writes: list[Write]) -> None:
+    """Execute writes whose results nobody needs, on PostgreSQL in one round trip.
+
+    Errors surface when the last of them has been sent, and no row counts come back: compare revisions on rows that the
+    transaction has locked, not by counting.
+    """
+    driver = connection.connection.driver_connection
+    pipeline = getattr(driver, "pipeline", None)
+    with pipeline() if pipeline and len(writes) > 1 else nullcontext():
+        for statement, parameters in writes:
+            connection.execute(statement, parameters)
 
 
 def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:

@@ -12,9 +12,10 @@ import io
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -35,6 +36,9 @@ regime = sa.Table(
     sa.Column("name", sa.String(60), nullable=False),
     sa.Column("name_en", sa.String(60), nullable=False),
     sa.Column("position", sa.Integer, nullable=False),
+    # Closed for new applications each year, both days included, as MM-DD; empty where never.
+    sa.Column("closed_from", sa.String(5)),
+    sa.Column("closed_until", sa.String(5)),
 )
 
 # Which regime a side of a transfer runs under.
@@ -111,6 +115,17 @@ class Regime:
     key: str
     name: str
     name_en: str
+    closed_from: str | None = None
+    closed_until: str | None = None
+
+    def is_closed(self, day: date) -> bool:
+        """Whether new applications are closed on this day; a window may reach over the new year."""
+        if not self.closed_from or not self.closed_until:
+            return False
+        today = f"{day:%m-%d}"
+        if self.closed_from <= self.closed_until:
+            return self.closed_from <= today <= self.closed_until
+        return today >= self.closed_from or today <= self.closed_until
 
     def label(self, locale: str) -> str:
         return self.name_en if locale.startswith("en") else self.name
@@ -209,25 +224,29 @@ def _clauses(version: Version) -> Iterator[Finding]:
 
 # Reading ---------------------------------------------------------------------------------------------------------
 
-# Versions are immutable, so each is read once per database and process.
+# A version that was deployed never changes and never goes, so each is read once per database and process. Drafts are
+# not kept: after a rollback or a deletion another one may get the same id.
 _loaded: weakref.WeakKeyDictionary[Engine, dict[int, Version]] = weakref.WeakKeyDictionary()
 
 
 def load(connection: Connection, version_id: int) -> Version:
     """A version by its id. Raises `NotFound`."""
     loaded = _loaded.setdefault(connection.engine, {})
-    if version_id not in loaded:
-        columns = procedure_version.c
-        row = connection.execute(
-            sa.select(
-                columns.id, columns.regime, columns.kind, columns.number, columns.sha256, columns.diagram,
-                columns.document,
-            ).where(columns.id == version_id)
-        ).one_or_none()  # fmt: skip
-        if row is None:
-            raise NotFound
-        loaded[version_id] = Version(*row)
-    return loaded[version_id]
+    if version_id in loaded:
+        return loaded[version_id]
+    columns = procedure_version.c
+    row = connection.execute(
+        sa.select(
+            columns.id, columns.regime, columns.kind, columns.number, columns.sha256, columns.diagram,
+            columns.document, columns.state,
+        ).where(columns.id == version_id)
+    ).one_or_none()  # fmt: skip
+    if row is None:
+        raise NotFound
+    version = Version(*row[:-1])
+    if row.state != "draft":
+        loaded[version_id] = version
+    return version
 
 
 def in_force(connection: Connection, regime_key: str, kind: str, *, at: datetime) -> Version:
@@ -252,7 +271,7 @@ def in_force(connection: Connection, regime_key: str, kind: str, *, at: datetime
 def regimes(connection: Connection) -> dict[str, Regime]:
     """All regimes by key, in their order."""
     rows = connection.execute(sa.select(regime).order_by(regime.c.position, regime.c.key))
-    return {row.key: Regime(row.key, row.name, row.name_en) for row in rows}
+    return {row.key: Regime(row.key, row.name, row.name_en, row.closed_from, row.closed_until) for row in rows}
 
 
 def rules(connection: Connection) -> list[Rule]:
@@ -294,6 +313,46 @@ def set_rule(
         before={"province": province, "move": move, "regime": before},
         after={"province": province, "move": move, "regime": regime_key},
     )  # fmt: skip
+
+
+def set_window(
+    connection: Connection,
+    actor: Actor,
+    regime_key: str,
+    closed_from: str | None,
+    closed_until: str | None,
+    *,
+    at: datetime,
+) -> None:
+    """Close a regime for new applications each year from one day to another (MM-DD), or never.
+
+    Raises `Invalid` for what is no day of the year, or for one without the other.
+    """
+    closed_from, closed_until = closed_from or None, closed_until or None
+    for day in (closed_from, closed_until):
+        if day is not None and not _is_day(day):
+            raise Invalid(N_("Write a day of the year like 07-15."))
+    if (closed_from is None) != (closed_until is None):
+        raise Invalid(N_("Give both days, or neither."))
+    if regime_key not in regimes(connection):
+        raise NotFound
+    before = regimes(connection)[regime_key]
+    connection.execute(
+        regime.update().where(regime.c.key == regime_key).values(closed_from=closed_from, closed_until=closed_until)
+    )
+    audit.record(
+        connection, actor, "regime.window_set", "regime", None, at=at,
+        before={"regime": regime_key, "closed": [before.closed_from, before.closed_until]},
+        after={"regime": regime_key, "closed": [closed_from, closed_until]},
+    )  # fmt: skip
+
+
+def _is_day(text: str) -> bool:
+    try:
+        # A leap year, so that 02-29 is a day.
+        return f"{date.fromisoformat(f'2024-{text}'):%m-%d}" == text
+    except ValueError:
+        return False
 
 
 def remove_rule(connection: Connection, actor: Actor, province: str, move: str, *, at: datetime) -> None:
@@ -423,7 +482,6 @@ def discard(connection: Connection, actor: Actor, version_id: int, *, at: dateti
     changed = connection.execute(procedure_version.delete().where(columns.id == version_id, columns.state == "draft"))
     if changed.rowcount != 1:
         raise Conflict(N_("Only a draft can be deleted."), remedy=N_("Look at its present state."))
-    _loaded.get(connection.engine, {}).pop(version_id, None)
     audit.record(connection, actor, "procedure.discarded", "procedure_version", version_id, at=at)
 
 
@@ -431,7 +489,13 @@ def install_shipped(connection: Connection, folder: Path, *, at: datetime) -> No
     """At the first start: the shipped regimes, their rules, and the shipped versions, deployed."""
     if connection.scalar(sa.select(sa.func.count()).select_from(regime)):
         return
-    connection.execute(regime.insert(), _rows(folder / "regimes.csv"))
+    connection.execute(
+        regime.insert(),
+        [
+            {name: value or None for name, value in row.items()} | {"position": int(row["position"])}
+            for row in _rows(folder / "regimes.csv")
+        ],
+    )
     connection.execute(regime_rule.insert(), _rows(folder / "rules.csv"))
     for path in sorted(folder.glob("*/*.bpmn")):
         document = (path.parent / "document.csv").read_text("utf-8")
@@ -439,6 +503,6 @@ def install_shipped(connection: Connection, folder: Path, *, at: datetime) -> No
         deploy(connection, SYSTEM, version.id, at=at)
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(path: Path) -> list[dict[str, Any]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

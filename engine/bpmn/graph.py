@@ -241,6 +241,17 @@ class Pool(Described):
             node = self.following(node.id)
         return None
 
+    @cached_property
+    def application_act(self) -> tuple[Node, ...]:
+        """The application form and the manual steps before it: all that saving an application completes."""
+        found: list[Node] = []
+        node = self.start
+        while node is not None and node is not self.application:
+            node = self.following(node.id)
+            if node is not None and node.is_human:
+                found.append(node)
+        return tuple(found)
+
 
 @dataclass(frozen=True)
 class MessageFlow(Described):

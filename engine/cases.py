@@ -1,0 +1,953 @@
+"""A case and its instances: the lock, one step, tasks opened and closed, messages carried, deadlines kept.
+
+A case knows no transfer. What a kind of case adds (the work of its service tasks, what its messages carry, what follows
+from its end) it registers as a `Kind`. The lock is on the case's row, so two people can not both decide.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from engine import audit, messages, procedures, workdays
+from engine.accounts import membership, person
+from engine.audit import SYSTEM, Actor
+from engine.bpmn import expressions, forms, runtime
+from engine.bpmn.catalogue import MESSAGES
+from engine.bpmn.graph import OWNER, Node
+from engine.bpmn.runtime import Opened, Step
+from engine.db import UtcDateTime, Write, metadata, write
+from engine.errors import N_, Conflict, NotFound, XuejiError
+from engine.procedures import Version
+
+log = logging.getLogger(__name__)
+
+_BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+case = sa.Table(
+    "case",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    # transfer, or the name of a plain procedure.
+    sa.Column("kind", sa.String(40), nullable=False),
+    # open, ended.
+    sa.Column("state", sa.String(10), nullable=False),
+    # completed, refused, withdrawn; empty while it is open.
+    sa.Column("outcome", sa.String(10)),
+    # Who is which party, fixed on the day the case started: {party: organisation id}.
+    sa.Column("parties", sa.JSON, nullable=False),
+    # Rises with every step.
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("started_by", sa.Integer),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+)
+
+instance = sa.Table(
+    "instance",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("case_id", sa.ForeignKey("case.id"), nullable=False),
+    # receiving, releasing; empty for a plain pool.
+    sa.Column("side", sa.String(10)),
+    # The version this pool was started under; only a migration changes it.
+    sa.Column("version_id", sa.ForeignKey("procedure_version.id"), nullable=False),
+    # SpiffWorkflow's tasks alone, as `bpmn.runtime` writes them; empty before the pool has started.
+    sa.Column("state", sa.LargeBinary, nullable=False),
+    sa.Column("ended", sa.Boolean, nullable=False, default=False),
+    sa.Column("outcome", sa.String(10)),
+    sa.Index("ix_instance_case_id", "case_id"),
+    sa.Index("ix_instance_version_id", "version_id"),
+)
+
+# Every organisation that may see a case: its parties, and all that stand above them.
+case_scope = sa.Table(
+    "case_scope",
+    metadata,
+    sa.Column("organisation_id", sa.ForeignKey("organisation.id"), primary_key=True),
+    sa.Column("case_id", sa.ForeignKey("case.id"), primary_key=True),
+    # On which side it stands; a superior of both stands on both.
+    sa.Column("receiving", sa.Boolean, nullable=False),
+    sa.Column("releasing", sa.Boolean, nullable=False),
+    sa.Index("ix_case_scope_case_id", "case_id"),
+)
+
+task = sa.Table(
+    "task",
+    metadata,
+    sa.Column("id", _BigId, primary_key=True),
+    sa.Column("case_id", sa.ForeignKey("case.id"), nullable=False),
+    sa.Column("instance_id", sa.ForeignKey("instance.id"), nullable=False),
+    # Its id in the instance's saved state.
+    sa.Column("key", sa.Integer, nullable=False),
+    # The element's id in the version's diagram, and what the inbox sorts by.
+    sa.Column("version_id", sa.ForeignKey("procedure_version.id"), nullable=False),
+    sa.Column("side", sa.String(10)),
+    sa.Column("node", sa.String(100), nullable=False),
+    sa.Column("menu", sa.String(100), nullable=False),
+    # Who it is for.
+    sa.Column("party", sa.String(20), nullable=False),
+    sa.Column("organisation_id", sa.ForeignKey("organisation.id"), nullable=False),
+    sa.Column("duty", sa.String(20), nullable=False),
+    # open, done, cancelled.
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("opened_at", UtcDateTime, nullable=False),
+    sa.Column("due_at", UtcDateTime),
+    # Some day counted towards it lies in a year whose holidays are not published yet.
+    sa.Column("due_provisional", sa.Boolean, nullable=False, default=False),
+    sa.Column("closed_at", UtcDateTime),
+    sa.Column("person_id", sa.Integer),
+    # What was entered, by field id; may be personal, so it never leaves this row.
+    sa.Column("values", sa.JSON(none_as_null=True)),
+    # Of the values, what a decision is known by.
+    sa.Column("result", sa.String(10)),
+    sa.Column("opinion", sa.Text),
+    sa.UniqueConstraint("instance_id", "key"),
+    sa.Index("ix_task_case_id", "case_id"),
+    sa.Index("ix_task_person_id_closed_at", "person_id", "closed_at"),
+    sa.Index(
+        "ix_task_open",
+        "organisation_id",
+        "duty",
+        "due_at",
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    ),
+)
+
+deadline = sa.Table(
+    "deadline",
+    metadata,
+    sa.Column("id", _BigId, primary_key=True),
+    sa.Column("case_id", sa.ForeignKey("case.id"), nullable=False),
+    sa.Column("instance_id", sa.ForeignKey("instance.id"), nullable=False),
+    # The waiting timer: its key in the saved state and its element.
+    sa.Column("key", sa.Integer, nullable=False),
+    sa.Column("node", sa.String(100), nullable=False),
+    # What it is counted from, so that a changed calendar can be applied again: a day, then days, then a shift.
+    sa.Column("counted_from", UtcDateTime, nullable=False),
+    sa.Column("workdays", sa.Integer, nullable=False),
+    sa.Column("shift", sa.Integer, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    # pending, fired, cancelled.
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("fired_at", UtcDateTime),
+    sa.Index("ix_deadline_instance_id", "instance_id"),
+    sa.Index(
+        "ix_deadline_pending",
+        "at",
+        postgresql_where=sa.text("state = 'pending'"),
+        sqlite_where=sa.text("state = 'pending'"),
+    ),
+)
+
+incident = sa.Table(
+    "incident",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("case_id", sa.ForeignKey("case.id"), nullable=False),
+    sa.Column("instance_id", sa.ForeignKey("instance.id"), nullable=False),
+    sa.Column("node", sa.String(100), nullable=False),
+    sa.Column("code", sa.String(40), nullable=False),
+    # In words, translated where it is shown.
+    sa.Column("message", sa.String(500), nullable=False),
+    sa.Column("values", sa.JSON, nullable=False),
+    sa.Column("opened_at", UtcDateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("resolved_at", UtcDateTime),
+    sa.Index("ix_incident_case_id", "case_id"),
+)
+
+# What an organisation is told without having to do anything.
+notice = sa.Table(
+    "notice",
+    metadata,
+    sa.Column("id", _BigId, primary_key=True),
+    sa.Column("organisation_id", sa.ForeignKey("organisation.id"), nullable=False),
+    sa.Column("case_id", sa.ForeignKey("case.id"), nullable=False),
+    # A message's name, `due_soon`, `overdue`, `refused`, `withdrawn` …; its words are the page's.
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("values", sa.JSON, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("read_at", UtcDateTime),
+    sa.Index("ix_notice_organisation_id_at", "organisation_id", "at"),
+    sa.Index("ix_notice_case_id", "case_id"),
+)
+
+
+class AlreadyDone(Conflict):
+    """Somebody completed the task first. `values` say who, when and with which result."""
+
+    code = "already_done"
+    message = N_("Somebody has already done this.")
+
+
+class Gone(Conflict):
+    """The task was cancelled because its case went another way."""
+
+    code = "gone"
+    message = N_("This step is no longer needed: the case has gone another way.")
+    remedy = N_("Look at the case to see what happened.")
+
+
+class Unstaffed(Conflict):
+    """A step waits for a duty that nobody in its organisation holds."""
+
+    code = "unstaffed"
+    message = N_("Nobody in this organisation holds the duty that this step waits for.")
+    remedy = N_("Give somebody the duty; the step then stands in that person's inbox.")
+
+
+UNSTAFFED = Unstaffed.code
+
+
+# Kinds -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a service task's work is given."""
+
+    connection: Connection
+    case_id: int
+    parties: Mapping[str, int]
+    # The party in whose lane the service task stands.
+    party: str
+    node: Node
+    variables: Mapping[str, Any]
+    actor: Actor
+    at: datetime
+
+
+Service = Callable[[Call], Mapping[str, Any]]
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a kind of case adds to its diagram."""
+
+    # The work of each topic. Whatever it raises becomes an incident, and its own writes are undone.
+    services: Mapping[str, Service] = field(default_factory=dict)
+    # What a message of this name carries beyond the case itself.
+    payload: Callable[[Locked, str], dict[str, Any]] = lambda locked, name: {}
+    # A message has reached its side.
+    arrived: Callable[[Locked, messages.Message], None] = _nothing
+    # The case has ended, and all of it is written.
+    ended: Callable[[Locked], None] = _nothing
+
+
+_kinds: dict[str, Kind] = {}
+
+
+def register(name: str, kind: Kind) -> None:
+    """Make a kind known; called once, where the application is wired."""
+    _kinds[name] = kind
+
+
+# Seeing ----------------------------------------------------------------------------------------------------------
+
+
+def visible(actor: Actor, case_id: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """The condition under which `actor` may see a case. Lists filter by it and pages look up through it."""
+    return sa.exists().where(case_scope.c.organisation_id == actor.organisation_id, case_scope.c.case_id == case_id)
+
+
+def sides(connection: Connection, actor: Actor, case_id: int) -> frozenset[str]:
+    """On which sides of a case the actor's organisation stands. Raises `NotFound` outside its jurisdiction."""
+    row = connection.execute(
+        sa.select(case_scope.c.receiving, case_scope.c.releasing).where(
+            case_scope.c.organisation_id == actor.organisation_id, case_scope.c.case_id == case_id
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    return frozenset(side for side, stands in zip(("receiving", "releasing"), row, strict=True) if stands)
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Where one instance of a case stands: element ids by done, current and waiting."""
+
+    side: str | None
+    version: Version
+    marks: dict[str, list[str]]
+    started: bool
+    ended: bool
+
+
+def stands(connection: Connection, case_id: int) -> list[Stand]:
+    """Where each pool of a case stands; the receiving one first."""
+    rows = connection.execute(sa.select(instance).where(instance.c.case_id == case_id).order_by(instance.c.id))
+    found = []
+    for row in rows:
+        version = procedures.load(connection, row.version_id)
+        marks = runtime.open_nodes(version.specification(row.side), row.state) if row.state else {}
+        found.append(Stand(row.side, version, marks, bool(row.state), row.ended))
+    return found
+
+
+# Stepping --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Instance:
+    id: int
+    side: str | None
+    version: Version
+    state: bytes
+    ended: bool
+    outcome: str | None
+    changed: bool = False
+
+
+class Locked:
+    """A case held by this transaction: steps its instances, carries their messages, and writes what became of it.
+
+    Nothing is written before `save`, so that one step costs few round trips; what services write themselves is written
+    at once.
+    """
+
+    def __init__(self, connection: Connection, row: Any, actor: Actor, at: datetime) -> None:
+        self.connection = connection
+        self.actor = actor
+        self.at = at
+        self.id: int = row.case_id
+        self.kind_name: str = row.kind
+        self.kind = _kinds.get(row.kind, Kind())
+        self.state: str = row.case_state
+        self.outcome: str | None = row.case_outcome
+        self.parties: dict[str, int] = row.parties
+        self.revision: int = row.revision
+        self._instances: dict[str | None, _Instance] = {}
+        self._complete_set = False
+        self._delivering = False
+        self._just_ended = False
+        # Tasks opened in this transaction, by instance and key; they become rows when it is saved.
+        self._new_tasks: dict[tuple[int, int], dict[str, Any]] = {}
+        self._writes: list[Write] = []
+        # The human task completed last in this transaction: party, values, result and opinion.
+        self.last: dict[str, Any] = {}
+
+    # Instances
+
+    def _hold(self, row: Any) -> _Instance:
+        held = _Instance(
+            row.instance_id, row.side, procedures.load(self.connection, row.version_id), row.instance_state,
+            row.instance_ended, row.instance_outcome,
+        )  # fmt: skip
+        return self._instances.setdefault(row.side, held)
+
+    def _all(self) -> list[_Instance]:
+        """Every instance of the case; the others are read when they are first needed."""
+        if not self._complete_set:
+            rows = self.connection.execute(
+                sa.select(*_INSTANCE_COLUMNS)
+                .where(instance.c.case_id == self.id)
+                .order_by(instance.c.id)
+                .with_for_update()
+            )
+            for row in rows:
+                self._hold(row)
+            self._complete_set = True
+        return sorted(self._instances.values(), key=lambda held: held.id)
+
+    def _of(self, side: str | None) -> _Instance | None:
+        if side in self._instances:
+            return self._instances[side]
+        return next((held for held in self._all() if held.side == side), None)
+
+    # Events
+
+    def start(self, side: str | None, variables: Mapping[str, Any]) -> list[Opened]:
+        """Start the pool of a side. Answers the human tasks that now wait."""
+        held = self._of(side)
+        assert held is not None
+        specification = held.version.specification(side)
+        return self._took(held, runtime.start(specification, self._service(held), variables))
+
+    def complete(
+        self,
+        side: str | None,
+        opened: Opened,
+        variables: Mapping[str, Any],
+        values: Mapping[str, Any],
+        *,
+        task_id: int | None = None,
+        result: str | None = None,
+        opinion: str | None = None,
+    ) -> list[Opened]:
+        """Complete a human task and write its entry. Answers the tasks of the same pool that now wait."""
+        held = self._of(side)
+        assert held is not None
+        party = held.version.pool(side).party(opened.node)
+        self.last = {"party": party, "values": values, "result": result, "opinion": opinion}
+        done = {
+            "state": "done", "closed_at": self.at, "person_id": self.actor.person_id, "values": dict(values),
+            "result": result, "opinion": opinion,
+        }  # fmt: skip
+        if (held.id, opened.key) in self._new_tasks:
+            self._new_tasks[held.id, opened.key].update(done)
+        else:
+            self._writes.append((_CLOSE_TASK, {"task_id": task_id} | done))
+        self._cancel_timers(held, opened.node)
+        self._writes.append(
+            (
+                audit.audit_entry.insert(),
+                audit.entry(
+                    self.actor, "task.completed", "task", task_id, at=self.at, case_id=self.id,
+                    after={"node": opened.node, "side": side, "result": result},
+                ),
+            )
+        )  # fmt: skip
+        step = runtime.complete(
+            held.version.specification(side), held.state, self._service(held), opened.key, variables
+        )
+        step.closed = [key for key in step.closed if key != opened.key]
+        return self._took(held, step)
+
+    def fire(self, side: str | None, timer: Opened) -> None:
+        """Fire a timer of a pool. Raises `NotOpen` when it no longer waits."""
+        held = self._of(side)
+        assert held is not None
+        self._took(held, runtime.fire(held.version.specification(side), held.state, self._service(held), timer))
+
+    def retry(self, side: str | None) -> bool:
+        """Run again what failed in a pool. Whether it went on."""
+        held = self._of(side)
+        assert held is not None
+        step = runtime.retry(held.version.specification(side), held.state, self._service(held))
+        again = step.failures
+        step.failures = []
+        self._took(held, step)
+        return not again
+
+    def deliver(self) -> None:
+        """Hand over every kept message that its side now waits for, until nothing moves any more."""
+        if self._delivering:
+            # A delivery let the other pool send an answer; the loop below, one call up, will see to it.
+            return
+        self._delivering = True
+        while any(
+            self._hand_over(held, item)
+            for held in self._all()
+            for item in messages.waiting(self.connection, self.id, held.side or "")
+        ):
+            pass
+        self._delivering = False
+
+    def cancel(self, outcome: str) -> None:
+        """End every pool where it stands; what was decided so far is kept."""
+        for held in self._all():
+            if held.state and not held.ended:
+                self._took(held, runtime.cancel(held.version.specification(held.side), held.state), quiet=True)
+            held.ended = True
+            held.changed = True
+        self._writes.append(
+            (
+                deadline.update()
+                .where(deadline.c.case_id == self.id, deadline.c.state == "pending")
+                .values(state="cancelled"),
+                None,
+            )
+        )
+        self._end(outcome)
+
+    def save(self) -> None:
+        """Write everything. The case's revision rises by one."""
+        if self.state == "open":
+            self._end_if_over()
+        values = {
+            "revision": self.revision + 1, "state": self.state, "outcome": self.outcome,
+            "ended_at": self.at if self.state == "ended" else None,
+        }  # fmt: skip
+        writes: list[Write] = [(_SAVE_CASE, {"case_id": self.id, "seen": self.revision} | values)]
+        for held in self._instances.values():
+            if held.changed:
+                row = {"state": held.state, "ended": held.ended, "outcome": held.outcome}
+                writes.append((_SAVE_INSTANCE, {"instance_id": held.id} | row))
+        if self._new_tasks:
+            writes.append((task.insert(), list(self._new_tasks.values())))
+        write(self.connection, writes + self._writes)
+        self._writes, self._new_tasks = [], {}
+        if self._just_ended:
+            self._just_ended = False
+            self.kind.ended(self)
+
+    # What a step did
+
+    def _took(self, held: _Instance, step: Step, *, quiet: bool = False) -> list[Opened]:
+        held.state, held.ended, held.changed = step.state, step.ended, True
+        held.outcome = step.outcome or held.outcome
+        for key in step.closed:
+            self._drop(held, key)
+        for opened in step.opened:
+            self._open(held, opened)
+        for timer in step.timers:
+            self._arm(held, timer)
+        for node_id in step.passed:
+            self._cancel_gateway_timers(held, node_id)
+        for failure in step.failures:
+            self._fail(held, failure)
+        if quiet:
+            return []
+        for node_id in step.thrown:
+            self._send(held, node_id)
+        if step.thrown or step.awaits or step.ended:
+            self.deliver()
+        return step.opened
+
+    def _open(self, held: _Instance, opened: Opened) -> None:
+        pool = held.version.pool(held.side)
+        node = pool.by_id[opened.node]
+        party = pool.party(node.id)
+        due = self._due(node.due) if node.due else None
+        self._new_tasks[held.id, opened.key] = {
+            "case_id": self.id, "instance_id": held.id, "key": opened.key, "version_id": held.version.id,
+            "side": held.side, "node": node.id, "menu": node.menu("zh"), "party": party,
+            "organisation_id": self.parties[party], "duty": node.duty, "state": "open", "opened_at": self.at,
+            "due_at": due.at if due else None, "due_provisional": bool(due and due.provisional), "closed_at": None,
+            "person_id": None, "values": None, "result": None, "opinion": None,
+        }  # fmt: skip
+
+    def _due(self, expression: str) -> workdays.Due:
+        return workdays.load(self.connection).due(self.at, expressions.workdays(expression))
+
+    def _drop(self, held: _Instance, key: int) -> None:
+        dropped = {"state": "cancelled", "closed_at": self.at}
+        if (held.id, key) in self._new_tasks:
+            self._new_tasks[held.id, key].update(dropped)
+            return
+        self._writes.append(
+            (
+                task.update()
+                .where(task.c.instance_id == held.id, task.c.key == key, task.c.state == "open")
+                .values(dropped),
+                None,
+            )
+        )
+
+    def _arm(self, held: _Instance, timer: Opened) -> None:
+        pool = held.version.pool(held.side)
+        node = pool.by_id[timer.node]
+        assert node.event is not None
+        host = pool.by_id.get(node.attached_to or "")
+        if host is not None:
+            days, shift = expressions.workdays(host.due), expressions.due_shift(node.event.timer)
+        else:
+            days, shift = expressions.workdays(node.event.timer), 0
+        calendar = workdays.load(self.connection)
+        self._writes.append(
+            (
+                deadline.insert(),
+                {
+                    "case_id": self.id, "instance_id": held.id, "key": timer.key, "node": node.id,
+                    "counted_from": self.at, "workdays": days, "shift": shift,
+                    "at": calendar.shift(calendar.due(self.at, days), shift).at, "state": "pending",
+                },
+            )
+        )  # fmt: skip
+
+    def _cancel_timers(self, held: _Instance, node_id: str) -> None:
+        """The timers of a task that is over; only those that its element has, so that most tasks write nothing."""
+        timers = [event.id for event in held.version.pool(held.side).boundary.get(node_id, ())]
+        self._cancel(held, timers)
+
+    def _cancel_gateway_timers(self, held: _Instance, node_id: str) -> None:
+        pool = held.version.pool(held.side)
+        if pool.by_id[node_id].kind == "eventBasedGateway":
+            self._cancel(held, [flow.target for flow in pool.outgoing[node_id]])
+
+    def _cancel(self, held: _Instance, timers: list[str]) -> None:
+        if timers:
+            self._writes.append(
+                (
+                    deadline.update()
+                    .where(
+                        deadline.c.instance_id == held.id,
+                        deadline.c.node.in_(timers),
+                        deadline.c.state == "pending",
+                    )
+                    .values(state="cancelled"),
+                    None,
+                )
+            )
+
+    def _fail(self, held: _Instance, failure: runtime.Failure) -> None:
+        error = failure.error
+        if isinstance(error, XuejiError):
+            code, text, values = error.code, error.message, error.values
+        else:
+            code, text, values = "technical", N_("The step failed for a technical reason."), {}
+            log.error("case %s failed at %s", self.id, failure.node, exc_info=error)
+        self._writes.append(
+            (
+                incident.insert(),
+                {
+                    "case_id": self.id, "instance_id": held.id, "node": failure.node, "code": code, "message": text,
+                    "values": values, "opened_at": self.at, "attempts": 1,
+                },
+            )
+        )  # fmt: skip
+
+    # Services and messages
+
+    def _service(self, held: _Instance) -> runtime.Service:
+        def run(node: Node, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+            service = self.kind.services.get(node.topic)
+            if service is None:
+                raise XuejiError(N_("This kind of case has no service %(topic)s."), topic=node.topic)
+            call = Call(
+                self.connection, self.id, self.parties, held.version.pool(held.side).party(node.id), node, variables,
+                self.actor, self.at,
+            )  # fmt: skip
+            with self.connection.begin_nested():
+                return service(call)
+
+        return run
+
+    def _send(self, held: _Instance, node_id: str) -> None:
+        pool = held.version.pool(held.side)
+        event = pool.by_id[node_id].event
+        assert event is not None
+        messages.send(
+            self.connection, self.id, event.message, pool.party(node_id),
+            self.kind.payload(self, event.message), at=self.at,
+        )  # fmt: skip
+
+    def _hand_over(self, held: _Instance, item: messages.Message) -> bool:
+        """Deliver one message, or leave it where it is. Whether it has gone."""
+        specification = held.version.specification(held.side)
+        step: Step | None = None
+        if not held.state and not held.ended:
+            if MESSAGES[item.name].starts:
+                step = runtime.start_by_message(specification, self._service(held), item.name)
+        elif not held.ended:
+            step = runtime.deliver(specification, held.state, self._service(held), item.name)
+        # An optional message is never waited for, so nobody will ever take it: it is recorded at once.
+        if step is None and not held.ended and MESSAGES[item.name].required:
+            return False
+        messages.mark(self.connection, item.id, "delivered" if step else "recorded", at=self.at)
+        self.kind.arrived(self, item)
+        if step is not None:
+            self._took(held, step)
+        return True
+
+    # The end
+
+    def _end_if_over(self) -> None:
+        if not any(held.ended for held in self._instances.values()):
+            return
+        running = [held for held in self._all() if held.state and not held.ended]
+        if running:
+            return
+        outcomes = {held.outcome for held in self._all()}
+        self._end("refused" if "refused" in outcomes else "completed")
+
+    def _end(self, outcome: str) -> None:
+        self.state, self.outcome, self._just_ended = "ended", outcome, True
+        for held in self._all():
+            if not held.ended:
+                held.ended = held.changed = True
+        self._writes.append((_RESOLVE_INCIDENTS, {"of_case": self.id, "resolved_at": self.at}))
+
+
+_INSTANCE_COLUMNS = (
+    instance.c.id.label("instance_id"),
+    instance.c.side,
+    instance.c.version_id,
+    instance.c.state.label("instance_state"),
+    instance.c.ended.label("instance_ended"),
+    instance.c.outcome.label("instance_outcome"),
+)
+_CASE_COLUMNS = (
+    case.c.id.label("case_id"),
+    case.c.kind,
+    case.c.state.label("case_state"),
+    case.c.outcome.label("case_outcome"),
+    case.c.parties,
+    case.c.revision,
+)
+# What they set is in the parameters that they are executed with.
+_SAVE_CASE = case.update().where(case.c.id == sa.bindparam("case_id"), case.c.revision == sa.bindparam("seen"))
+_SAVE_INSTANCE = instance.update().where(instance.c.id == sa.bindparam("instance_id"))
+_CLOSE_TASK = task.update().where(task.c.id == sa.bindparam("task_id"))
+_RESOLVE_INCIDENTS = incident.update().where(
+    incident.c.case_id == sa.bindparam("of_case"), incident.c.resolved_at.is_(None)
+)
+
+
+def create(
+    connection: Connection,
+    actor: Actor,
+    kind: str,
+    versions: Mapping[str | None, Version],
+    parties: Mapping[str, int],
+    scope: Iterable[dict[str, Any]],
+    *,
+    at: datetime,
+) -> Locked:
+    """A new case, held and not yet started. `scope` has the rows of `case_scope` without their case."""
+    case_id = connection.execute(
+        case.insert().returning(case.c.id),
+        {
+            "kind": kind, "state": "open", "parties": dict(parties), "revision": 0, "started_by": actor.person_id,
+            "started_at": at,
+        },
+    ).scalar_one()  # fmt: skip
+    connection.execute(
+        instance.insert(),
+        [
+            {"case_id": case_id, "side": side, "version_id": version.id, "state": b"", "ended": False}
+            for side, version in versions.items()
+        ],
+    )
+    connection.execute(case_scope.insert(), [row | {"case_id": case_id} for row in scope])
+    return lock(connection, actor, case_id, at=at)
+
+
+def lock(connection: Connection, actor: Actor, case_id: int, *, at: datetime) -> Locked:
+    """Hold a case until the transaction ends. Raises `NotFound`. Who may do what is asked by the caller."""
+    row = connection.execute(sa.select(*_CASE_COLUMNS).where(case.c.id == case_id).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound
+    return Locked(connection, row, actor, at)
+
+
+# The rows are locked together: after a wait PostgreSQL reads again only what is locked, and the instance and the task
+# must be as new as the case.
+_LOCK_BY_TASK = (
+    sa.select(
+        *_CASE_COLUMNS,
+        *_INSTANCE_COLUMNS,
+        task.c.id.label("task_id"),
+        task.c.key,
+        task.c.node,
+        task.c.organisation_id,
+        task.c.duty,
+        task.c.state.label("task_state"),
+        task.c.person_id,
+        task.c.closed_at,
+        task.c.result,
+    )
+    .join_from(task, case, task.c.case_id == case.c.id)
+    .join(instance, task.c.instance_id == instance.c.id)
+    .where(task.c.id == sa.bindparam("task"))
+    .with_for_update(of=[case, instance, task])
+)
+
+
+def lock_by_task(connection: Connection, actor: Actor, task_id: int, *, at: datetime) -> tuple[Locked, Any]:
+    """Hold the case of a task, in one round trip with the task and its instance. Raises `NotFound`."""
+    row = connection.execute(_LOCK_BY_TASK, {"task": task_id}).one_or_none()
+    if row is None:
+        raise NotFound
+    locked = Locked(connection, row, actor, at)
+    locked._hold(row)
+    return locked, row
+
+
+def start_plain(
+    connection: Connection, actor: Actor, version: Version, values: Mapping[str, Any], *, at: datetime
+) -> int:
+    """Start a case of a plain procedure; its one party is the organisation that starts it. Answers the case's id.
+
+    Raises `Invalid` for values that the start event's form refuses.
+    """
+    pool = version.pool(None)
+    assert pool.start is not None
+    assert actor.organisation_id is not None
+    checked = forms.check(pool.start.form, values)
+    scope = [{"organisation_id": actor.organisation_id, "receiving": False, "releasing": False}]
+    locked = create(connection, actor, version.kind, {None: version}, {OWNER: actor.organisation_id}, scope, at=at)
+    locked.start(None, forms.process_variables(pool.start.form, checked))
+    locked.save()
+    audit.record(
+        connection, actor, "case.started", "case", locked.id, at=at, case_id=locked.id,
+        after={"kind": version.kind, "version": version.id},
+    )  # fmt: skip
+    return locked.id
+
+
+# Deadlines -------------------------------------------------------------------------------------------------------
+
+
+def due_deadlines(connection: Connection, *, at: datetime, limit: int = 500) -> list[int]:
+    """The ids of the deadlines to fire now, the oldest first."""
+    return list(
+        connection.scalars(
+            sa.select(deadline.c.id)
+            .where(deadline.c.state == "pending", deadline.c.at <= at)
+            .order_by(deadline.c.at)
+            .limit(limit)
+        )
+    )
+
+
+def fire_deadline(connection: Connection, deadline_id: int, *, at: datetime) -> bool:
+    """Fire one deadline, once. False where somebody has, or its task is over."""
+    case_id = connection.scalar(sa.select(deadline.c.case_id).where(deadline.c.id == deadline_id))
+    if case_id is None:
+        return False
+    locked = lock(connection, SYSTEM, case_id, at=at)
+    row = connection.execute(
+        sa.select(deadline.c.state, deadline.c.key, deadline.c.node, deadline.c.instance_id, instance.c.side)
+        .join(instance, deadline.c.instance_id == instance.c.id)
+        .where(deadline.c.id == deadline_id)
+    ).one()
+    if row.state != "pending" or locked.state != "open":
+        return False
+    connection.execute(deadline.update().where(deadline.c.id == deadline_id).values(state="fired", fired_at=at))
+    locked.fire(row.side, Opened(row.key, row.node))
+    locked.save()
+    audit.record(
+        connection, SYSTEM, "deadline.fired", "deadline", deadline_id, at=at, case_id=case_id, after={"node": row.node}
+    )
+    return True
+
+
+def recount(connection: Connection, actor: Actor, *, at: datetime) -> int:
+    """After a change of the calendar: compute every pending deadline and due date again. Answers how many moved."""
+    calendar = workdays.load(connection)
+    moved = 0
+    for row in connection.execute(sa.select(deadline).where(deadline.c.state == "pending")).all():
+        instant = calendar.shift(calendar.due(row.counted_from, row.workdays), row.shift).at
+        if instant != row.at:
+            connection.execute(deadline.update().where(deadline.c.id == row.id).values(at=instant))
+            moved += 1
+    rows = connection.execute(sa.select(task).where(task.c.state == "open", task.c.due_at.is_not(None))).all()
+    for row in rows:
+        node = procedures.load(connection, row.version_id).node(row.side, row.node)
+        due = calendar.due(row.opened_at, expressions.workdays(node.due))
+        if due.at != row.due_at or due.provisional != row.due_provisional:
+            connection.execute(
+                task.update().where(task.c.id == row.id).values(due_at=due.at, due_provisional=due.provisional)
+            )
+            moved += 1
+    if moved:
+        audit.record(connection, actor, "deadlines.recounted", "calendar", None, at=at, after={"moved": moved})
+    return moved
+
+
+# Incidents and notices -------------------------------------------------------------------------------------------
+
+
+def retry_incident(connection: Connection, actor: Actor, incident_id: int, *, at: datetime) -> bool:
+    """Run again what failed, after its cause has been removed. Whether it went on.
+
+    Raises `NotFound` outside the actor's jurisdiction, `Gone` when somebody has resolved it, `Unstaffed` where only a
+    membership helps.
+    """
+    row = connection.execute(
+        sa.select(incident.c.case_id, incident.c.code, instance.c.side)
+        .join(instance, incident.c.instance_id == instance.c.id)
+        .where(incident.c.id == incident_id, visible(actor, incident.c.case_id))
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    if row.code == UNSTAFFED:
+        raise Unstaffed
+    locked = lock(connection, actor, row.case_id, at=at)
+    open_now = connection.scalar(
+        sa.select(incident.c.id).where(incident.c.id == incident_id, incident.c.resolved_at.is_(None))
+    )
+    if open_now is None or locked.state != "open":
+        raise Gone
+    went_on = locked.retry(row.side)
+    locked.save()
+    changes: dict[str, Any] = {"attempts": incident.c.attempts + 1}
+    if went_on:
+        changes["resolved_at"] = at
+    connection.execute(incident.update().where(incident.c.id == incident_id).values(changes))
+    audit.record(
+        connection, actor, "incident.retried", "incident", incident_id, at=at, case_id=row.case_id,
+        after={"went_on": went_on},
+    )  # fmt: skip
+    return went_on
+
+
+def find_unstaffed(connection: Connection, *, at: datetime) -> None:
+    """Open an incident for each task that waits for a duty nobody holds, and resolve those that are over.
+
+    Nothing is skipped: the task stays open, and the organisation's administrator is told.
+    """
+    columns = incident.c
+    connection.execute(
+        incident.update()
+        .where(
+            columns.code == UNSTAFFED,
+            columns.resolved_at.is_(None),
+            ~_unstaffed_task(columns.instance_id, columns.node),
+        )
+        .values(resolved_at=at)
+    )
+    rows = connection.execute(
+        sa.select(task.c.case_id, task.c.instance_id, task.c.node, task.c.organisation_id, task.c.duty).where(
+            task.c.state == "open",
+            _nobody_holds(task.c.organisation_id, task.c.duty),
+            ~sa.exists().where(
+                columns.code == UNSTAFFED,
+                columns.resolved_at.is_(None),
+                columns.instance_id == task.c.instance_id,
+                columns.node == task.c.node,
+            ),
+        )
+    ).all()
+    if rows:
+        connection.execute(
+            incident.insert(),
+            [
+                {
+                    "case_id": row.case_id, "instance_id": row.instance_id, "node": row.node, "code": UNSTAFFED,
+                    "message": Unstaffed.message,
+                    "values": {"duty": row.duty, "organisation_id": row.organisation_id}, "opened_at": at,
+                    "attempts": 0,
+                }
+                for row in rows
+            ],
+        )  # fmt: skip
+
+
+def _nobody_holds(organisation_id: sa.ColumnElement[Any], duty: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    return ~sa.exists().where(
+        membership.c.organisation_id == organisation_id,
+        membership.c.duty == duty,
+        membership.c.person_id == person.c.id,
+        person.c.active,
+    )
+
+
+def _unstaffed_task(instance_id: sa.ColumnElement[Any], node: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        task.c.instance_id == instance_id,
+        task.c.node == node,
+        task.c.state == "open",
+        _nobody_holds(task.c.organisation_id, task.c.duty),
+    )
+
+
+def tell(
+    connection: Connection,
+    organisations: Iterable[int],
+    case_id: int,
+    kind: str,
+    values: Mapping[str, Any] | None = None,
+    *,
+    at: datetime,
+) -> None:
+    """Leave a notice for each of the organisations. `values` hold ids and codes, no personal data."""
+    rows = [
+        {"organisation_id": found, "case_id": case_id, "kind": kind, "values": dict(values or {}), "at": at}
+        for found in sorted(set(organisations))
+    ]
+    if rows:
+        connection.execute(notice.insert(), rows)

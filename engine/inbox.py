@@ -1,0 +1,455 @@
+"""Human tasks: what waits for whom, and completing it, alone or many at once.
+
+A task row names an organisation and a duty; permission is membership in both. Manual steps are confirmed together with
+the step that they prepare (`Pool.act`), each with its own row and audit entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from engine import cases, procedures
+from engine.accounts import person
+from engine.audit import Actor
+from engine.bpmn import forms
+from engine.bpmn.graph import Field, Node
+from engine.bpmn.runtime import Opened
+from engine.cases import AlreadyDone, Gone, Locked, case, task, visible
+from engine.db import Database
+from engine.errors import N_, Forbidden, Invalid, NotFound, XuejiError
+from engine.procedures import Version
+from engine.registry.tables import organisation
+
+PAGE = 20
+# Counting stops here: beyond it a list says 10,000+.
+COUNTED = 10_000
+MOST_AT_ONCE = 1_000
+
+
+class NotYours(Forbidden):
+    """A task of the actor's own jurisdiction, but of another organisation or duty."""
+
+    code = "not_yours"
+    message = N_("This step belongs to another organisation or duty.")
+
+
+class NotAlike(Invalid):
+    """A batch over several steps or forms."""
+
+    code = "not_alike"
+    message = N_("Only tasks of the same step can be decided at once.")
+    remedy = N_("Choose tasks of one step.")
+
+
+class NoBatch(Invalid):
+    """A batch of a step that its diagram does not allow in batches."""
+
+    code = "no_batch"
+    message = N_("This step is decided one by one.")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One row of the inbox."""
+
+    id: int
+    case_id: int
+    side: str | None
+    node: Node
+    version: Version
+    menu: str
+    party: str
+    organisation_id: int
+    duty: str
+    state: str
+    opened_at: datetime
+    due_at: datetime | None
+    due_provisional: bool
+    closed_at: datetime | None
+    person_id: int | None
+    result: str | None
+    opinion: str | None
+    values: dict[str, Any] | None
+
+    @property
+    def act(self) -> tuple[Node, ...]:
+        """The steps that are done together with this one."""
+        return self.version.pool(self.side).act(self.node.id)
+
+    @property
+    def form(self) -> tuple[Field, ...]:
+        """The fields of the whole act: those of a manual step's confirmation first."""
+        return act_form(self.act)
+
+    @property
+    def batch(self) -> bool:
+        """Whether several may be done at once: where every step of the act says so, manual ones as their step."""
+        return self.act[-1].batch
+
+    @property
+    def decides(self) -> bool:
+        return self.act[-1].bound("decision.result") is not None
+
+
+def confirmation(node: Node) -> tuple[Field, Field]:
+    """What a manual step asks: when it was done, and how."""
+    return (
+        Field(f"{node.id}__on", "完成日期", {"label.en": "Done on"}, type="date", required=True),
+        Field(f"{node.id}__how", "办理方式", {"label.en": "How it was done", "multiline": "true"}, max_length=200),
+    )
+
+
+def act_form(nodes: Sequence[Node]) -> tuple[Field, ...]:
+    """The fields of an act in its order."""
+    fields: list[Field] = []
+    for node in nodes:
+        fields += confirmation(node) if node.kind == "manualTask" else node.form
+    return tuple(fields)
+
+
+# Listing ---------------------------------------------------------------------------------------------------------
+
+
+def mine(actor: Actor) -> sa.ColumnElement[bool]:
+    """The condition that a task waits for the actor: organisation and duty."""
+    return sa.and_(task.c.state == "open", task.c.organisation_id == actor.organisation_id, task.c.duty == actor.duty)
+
+
+@dataclass(frozen=True)
+class Menu:
+    """One entry of the regime's own menu, with how many tasks wait under it and how many of them are late."""
+
+    path: str
+    path_en: str
+    open: int
+    late: int
+
+
+def menus(connection: Connection, actor: Actor, *, at: datetime) -> list[Menu]:
+    """The menu of the actor's tasks, read from the diagrams of the cases they belong to."""
+    columns = task.c
+    rows = connection.execute(
+        sa.select(
+            columns.menu,
+            sa.func.min(columns.version_id),
+            sa.func.min(columns.side),
+            sa.func.min(columns.node),
+            sa.func.count(),
+            sa.func.count(sa.case((columns.due_at <= at, 1))),
+        )
+        .where(mine(actor))
+        .group_by(columns.menu)
+        .order_by(columns.menu)
+    )
+    found = []
+    for path, _version_id, _side, _node, waiting, late in rows:
+        found.append(Menu(path, _english_menu(connection, actor, path), waiting, late))
+    return found
+
+
+def _english_menu(connection: Connection, actor: Actor, path: str) -> str:
+    row = connection.execute(
+        sa.select(task.c.version_id, task.c.side, task.c.node).where(mine(actor), task.c.menu == path).limit(1)
+    ).first()
+    if row is None:
+        return path
+    return procedures.load(connection, row.version_id).node(row.side, row.node).menu("en")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A kind of task in the actor's inbox: the element and how many wait there."""
+
+    version_id: int
+    side: str | None
+    node: Node
+    menu: str
+    open: int
+
+
+def steps(connection: Connection, actor: Actor) -> list[Step]:
+    """The steps in which something waits for the actor, most first."""
+    columns = task.c
+    rows = connection.execute(
+        sa.select(columns.version_id, columns.side, columns.node, columns.menu, sa.func.count())
+        .where(mine(actor))
+        .group_by(columns.version_id, columns.side, columns.node, columns.menu)
+        .order_by(sa.func.count().desc(), columns.node)
+    )
+    return [
+        Step(row[0], row[1], procedures.load(connection, row[0]).node(row[1], row[2]), row[3], row[4]) for row in rows
+    ]
+
+
+SORTS: dict[str, Any] = {
+    "due": (sa.nulls_last(task.c.due_at.asc()), task.c.id.asc()),
+    "arrived": (task.c.opened_at.asc(), task.c.id.asc()),
+    "latest": (task.c.opened_at.desc(), task.c.id.desc()),
+    "closed": (task.c.closed_at.desc(), task.c.id.desc()),
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list. `total` is exact up to `COUNTED` and that number plus one beyond it."""
+
+    tasks: list[Task]
+    total: int
+    number: int
+    size: int
+
+
+def waiting(
+    connection: Connection,
+    actor: Actor,
+    *,
+    menu: str | None = None,
+    node: str | None = None,
+    late_at: datetime | None = None,
+    where: sa.ColumnElement[bool] | None = None,
+    sort: str = "due",
+    page: int = 1,
+    size: int = PAGE,
+) -> Page:
+    """待办: the tasks that wait for the actor. `where` narrows them by what a room above knows of their cases."""
+    conditions = [mine(actor)]
+    if menu is not None:
+        conditions.append(task.c.menu == menu)
+    if node is not None:
+        conditions.append(task.c.node == node)
+    if late_at is not None:
+        conditions.append(task.c.due_at <= late_at)
+    return _page(connection, conditions, where, sort, page, size)
+
+
+def done(
+    connection: Connection,
+    actor: Actor,
+    *,
+    where: sa.ColumnElement[bool] | None = None,
+    page: int = 1,
+    size: int = PAGE,
+) -> Page:
+    """已办: what the person has completed in this membership, newest first."""
+    conditions = [
+        task.c.person_id == actor.person_id,
+        task.c.organisation_id == actor.organisation_id,
+        task.c.duty == actor.duty,
+        task.c.state == "done",
+    ]
+    return _page(connection, conditions, where, "closed", page, size)
+
+
+def _page(
+    connection: Connection,
+    conditions: list[sa.ColumnElement[bool]],
+    where: sa.ColumnElement[bool] | None,
+    sort: str,
+    page: int,
+    size: int,
+) -> Page:
+    if where is not None:
+        conditions.append(where)
+    counted = sa.select(task.c.id).where(*conditions).limit(COUNTED + 1).subquery()
+    total = connection.scalar(sa.select(sa.func.count()).select_from(counted)) or 0
+    rows = connection.execute(
+        sa.select(task).where(*conditions).order_by(*SORTS[sort]).limit(size).offset((max(page, 1) - 1) * size)
+    )
+    return Page([_task(connection, row) for row in rows], total, max(page, 1), size)
+
+
+def _task(connection: Connection, row: Any) -> Task:
+    version = procedures.load(connection, row.version_id)
+    return Task(
+        row.id, row.case_id, row.side, version.node(row.side, row.node), version, row.menu, row.party,
+        row.organisation_id, row.duty, row.state, row.opened_at, row.due_at, row.due_provisional, row.closed_at,
+        row.person_id, row.result, row.opinion, row.values,
+    )  # fmt: skip
+
+
+def get(connection: Connection, actor: Actor, task_id: int) -> Task:
+    """A task of the actor's own organisation, whatever its duty and state. Raises `NotFound`."""
+    row = connection.execute(
+        sa.select(task).where(task.c.id == task_id, task.c.organisation_id == actor.organisation_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    return _task(connection, row)
+
+
+def of_case(connection: Connection, case_id: int) -> list[Task]:
+    """Every task of a case in the order in which they opened. Who may see what of them is asked by the caller."""
+    rows = connection.execute(sa.select(task).where(task.c.case_id == case_id).order_by(task.c.id))
+    return [_task(connection, row) for row in rows]
+
+
+def next_alike(connection: Connection, actor: Actor, like: Task) -> int | None:
+    """The actor's next open task of the same step, most urgent first."""
+    return connection.scalar(
+        sa.select(task.c.id)
+        .where(mine(actor), task.c.node == like.node.id, task.c.menu == like.menu, task.c.id != like.id)
+        .order_by(*SORTS["due"])
+        .limit(1)
+    )
+
+
+# Completing ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who has a case now."""
+
+    organisation_id: int
+    name: str
+    step: Node
+    due_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What became of a case when a task was completed."""
+
+    case_id: int
+    outcome: str | None
+    holders: tuple[Holder, ...]
+
+
+def complete(connection: Connection, actor: Actor, task_id: int, entered: Mapping[str, Any], *, at: datetime) -> int:
+    """Complete a task, together with the step that it prepares. Answers its case's id.
+
+    Raises `NotFound` outside the actor's jurisdiction, `NotYours` for another desk's task, `AlreadyDone` if somebody
+    was faster, `Gone` if the case went another way, `Invalid` for what the form refuses.
+    """
+    locked, row = cases.lock_by_task(connection, actor, task_id, at=at)
+    _permit(connection, actor, row)
+    _refuse_closed(connection, row)
+    version = procedures.load(connection, row.version_id)
+    pool = version.pool(row.side)
+    act = pool.act(row.node)
+    values = forms.check(act_form(act), entered)
+    _complete_act(locked, row, act, values)
+    locked.save()
+    return locked.id
+
+
+def _complete_act(locked: Locked, row: Any, act: Sequence[Node], values: Mapping[str, Any]) -> None:
+    task_id: int | None = row.task_id
+    opened = Opened(row.key, row.node)
+    for node in act:
+        now_open = complete_node(locked, row.side, opened, node, values, task_id)
+        if node is not act[-1]:
+            # The step that this one prepared was opened by it, in the same transaction.
+            opened = next(item for item in now_open if item.node == act[act.index(node) + 1].id)
+            task_id = None
+
+
+def complete_node(
+    locked: Locked, side: str | None, opened: Opened, node: Node, values: Mapping[str, Any], task_id: int | None
+) -> list[Opened]:
+    """Complete one step of an act with its part of the act's values."""
+    own = {item.id: values[item.id] for item in act_form((node,)) if item.id in values}
+    result, opinion = node.bound("decision.result"), node.bound("decision.opinion")
+    return locked.complete(
+        side,
+        opened,
+        forms.process_variables(node.form, own),
+        own,
+        task_id=task_id,
+        result=own.get(result.id) if result else None,
+        opinion=own.get(opinion.id) if opinion else None,
+    )
+
+
+def _permit(connection: Connection, actor: Actor, row: Any) -> None:
+    if row.organisation_id == actor.organisation_id and row.duty == actor.duty:
+        return
+    if connection.scalar(sa.select(sa.literal(1)).where(visible(actor, sa.literal(row.case_id)))) is None:
+        raise NotFound
+    raise NotYours
+
+
+def _refuse_closed(connection: Connection, row: Any) -> None:
+    if row.task_state == "done":
+        name = connection.scalar(sa.select(person.c.name).where(person.c.id == row.person_id))
+        raise AlreadyDone(person=name, at=row.closed_at, result=row.result)
+    if row.task_state != "open" or row.case_state != "open":
+        raise Gone
+
+
+def completion(connection: Connection, case_id: int) -> Completion:
+    """What became of a case: its outcome, or who has it now."""
+    outcome = connection.scalar(sa.select(case.c.outcome).where(case.c.id == case_id))
+    return Completion(case_id, outcome, tuple(holders(connection, [case_id]).get(case_id, ())))
+
+
+def holders(connection: Connection, case_ids: Sequence[int]) -> dict[int, list[Holder]]:
+    """当前处理单位: who has each case, in which step, until when."""
+    found: dict[int, list[Holder]] = {}
+    rows = connection.execute(
+        sa.select(
+            task.c.case_id, task.c.organisation_id, organisation.c.name, task.c.version_id, task.c.side, task.c.node,
+            task.c.due_at,
+        )
+        .join(organisation, task.c.organisation_id == organisation.c.id)
+        .where(task.c.case_id.in_(case_ids), task.c.state == "open")
+        .order_by(task.c.id)
+    )  # fmt: skip
+    for row in rows:
+        node = procedures.load(connection, row.version_id).node(row.side, row.node)
+        found.setdefault(row.case_id, []).append(Holder(row.organisation_id, row.name, node, row.due_at))
+    return found
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one task of a batch: its case, or the error that left it where it was."""
+
+    task_id: int
+    case_id: int | None
+    error: XuejiError | None = None
+
+
+def complete_many(
+    database: Database, actor: Actor, task_ids: Sequence[int], entered: Mapping[str, Any], *, at: datetime
+) -> list[Outcome]:
+    """Complete several tasks of one step with the same entries, each case in its own transaction.
+
+    Raises `NotAlike`, `NoBatch` or `Invalid` before anything is done; afterwards each task has its own outcome.
+    """
+    with database.reading() as connection:
+        _check_batch(connection, actor, task_ids, entered)
+    return [_complete_one(database, actor, task_id, entered, at) for task_id in task_ids]
+
+
+def _check_batch(connection: Connection, actor: Actor, task_ids: Sequence[int], entered: Mapping[str, Any]) -> None:
+    if not task_ids or len(task_ids) > MOST_AT_ONCE:
+        raise Invalid(N_("Choose between 1 and %(most)s tasks."), most=MOST_AT_ONCE)
+    columns = task.c
+    rows = connection.execute(
+        sa.select(columns.version_id, columns.side, columns.node)
+        .where(columns.id.in_(task_ids), columns.organisation_id == actor.organisation_id)
+        .distinct()
+    ).all()
+    if not rows:
+        raise NotFound
+    acts = [procedures.load(connection, row.version_id).pool(row.side).act(row.node) for row in rows]
+    if len({act_form(act) for act in acts}) > 1:
+        raise NotAlike
+    if not all(act[-1].batch for act in acts):
+        raise NoBatch
+    forms.check(act_form(acts[0]), entered)
+
+
+def _complete_one(database: Database, actor: Actor, task_id: int, entered: Mapping[str, Any], at: datetime) -> Outcome:
+    try:
+        with database.transaction() as connection:
+            return Outcome(task_id, complete(connection, actor, task_id, entered, at=at))
+    except XuejiError as error:
+        return Outcome(task_id, None, error)
