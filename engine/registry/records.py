@@ -188,10 +188,11 @@ def retrieve(
 
     Repeating it for the same case changes nothing and returns the same. Raises `RecordMissing`, `RecordDamaged`.
     """
+    # The lock comes first: whoever waited for it sees what the faster one did.
+    old = _current(connection, student_id)
     done = connection.execute(sa.select(electronic_record).where(electronic_record.c.case_id == case_id)).one_or_none()
     if done is not None:
         return RetrievedRecord(_hash_at_retrieval(connection, done), done.id)
-    old = _current(connection, student_id)
     if old is None or old.school_id != from_school_id:
         raise RecordMissing
     verify(connection, old.id)

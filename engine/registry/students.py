@@ -240,11 +240,12 @@ def change_enrolment(
 
     Repeating it for the same case changes nothing and returns the same. Raises `NotEnrolled`, `NothingReserved`.
     """
+    # The lock comes first: whoever waited for it sees what the faster one did.
+    mine = (enrolment.c.student_id == student_id) & enrolment.c.current
+    old = connection.execute(sa.select(enrolment).where(mine).with_for_update()).one_or_none()
     done = connection.scalar(sa.select(enrolment.c.id).where(enrolment.c.case_id == case_id))
     if done is not None:
         return int(done)
-    mine = (enrolment.c.student_id == student_id) & enrolment.c.current
-    old = connection.execute(sa.select(enrolment).where(mine).with_for_update()).one_or_none()
     if old is None:
         raise NotEnrolled
     school_id, grade = _class(connection, to_class_id)
@@ -303,7 +304,7 @@ _PLACE = (
     organisation.c.division_code,
     enrolment.c.class_id,
     school_class.c.name.label("class_name"),
-    enrolment.c.grade,
+    school_class.c.grade,
 )
 
 

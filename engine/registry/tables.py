@@ -111,7 +111,7 @@ enrolment = sa.Table(
     sa.Column("student_id", sa.ForeignKey("student.id"), nullable=False),
     sa.Column("school_id", sa.ForeignKey("organisation.id"), nullable=False),
     sa.Column("class_id", sa.ForeignKey("school_class.id"), nullable=False),
-    # As it was then: the class moves up each year, this row does not.
+    # The one entered: the class moves up each year, this row does not.
     sa.Column("grade", sa.String(2), nullable=False),
     sa.Column("from_date", sa.Date, nullable=False),
     sa.Column("until_date", sa.Date),

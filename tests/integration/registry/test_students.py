@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -14,7 +15,7 @@ from engine.audit import SYSTEM, audit_entry
 from engine.db import Database
 from engine.errors import Forbidden, NotFound
 from engine.registry import classes, numbers, students
-from engine.registry.tables import enrolment, student
+from engine.registry.tables import enrolment, school_class, student
 
 from .conftest import AT, MEI_ID, World, actor_of, id_number, mei_data
 
@@ -60,6 +61,12 @@ def test_a_student_is_not_printed(database: Database, world: World):
         summary = students.summary(connection, world.mei)
     assert repr(full) == f"<Student {world.mei}>"
     assert "梅" not in repr(summary)
+
+
+def test_a_student_s_grade_is_the_one_the_class_has_reached(database: Database, world: World):
+    with database.transaction() as connection:
+        connection.execute(school_class.update().values(grade="15"))
+        assert students.summary(connection, world.mei).place.grade == "15"
 
 
 def test_a_list_takes_its_students_in_one_query(database: Database, world: World):
@@ -199,6 +206,20 @@ def test_repeating_a_change_of_enrolment_changes_nothing(database: Database, wor
         assert move(connection, world) == first
         assert classes.get(connection, world.target_class).enrolled == 1
     assert actions() == done
+
+
+def test_two_changes_at_once_move_the_student_once(database: Database, world: World):
+    with database.transaction() as connection:
+        classes.reserve(connection, world.target_class)
+
+    def attempt(_: int) -> int:
+        with database.transaction() as connection:
+            return move(connection, world)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(attempt, range(8)))) == 1
+    with database.reading() as connection:
+        assert classes.get(connection, world.target_class).enrolled == 1
 
 
 def test_without_a_reserved_place_nobody_moves(database: Database, world: World):
