@@ -12,7 +12,7 @@ import pytest
 from lxml import etree
 from SpiffWorkflow.bpmn.parser.BpmnParser import BpmnValidator
 
-from engine.bpmn import checks, reader
+from engine.bpmn import catalogue, checks, reader
 from engine.bpmn.graph import Described, Node, ProcessGraph
 from engine.settings import processes_folder
 
@@ -168,3 +168,10 @@ def test_the_limit_of_ten_working_days_stands_on_each_authoritys_work_alone(proc
     pools = procedure.graph.executable
     limited = {(pool.party(node.id), node.due) for pool in pools for node in pool.nodes if node.due}
     assert limited == {("receiving_authority", "workdays(10)"), ("releasing_authority", "workdays(10)")}
+
+
+def test_the_notation_explains_every_name_that_a_diagram_may_use():
+    text = (processes_folder() / "README.md").read_text(encoding="utf-8")
+    names = {*catalogue.TOPICS, *catalogue.MESSAGES, *catalogue.BINDINGS, *catalogue.DUTIES, *catalogue.OUTCOMES}
+    assert {name for name in names if f"`{name}`" not in text} == set()
+    assert {key for key in catalogue.DOCUMENT_KEYS if f".{key}`" not in text} == set()
