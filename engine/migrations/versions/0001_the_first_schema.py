@@ -151,6 +151,8 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=60), nullable=False),
         sa.Column("name_en", sa.String(length=60), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("closed_from", sa.String(length=5), nullable=True),
+        sa.Column("closed_until", sa.String(length=5), nullable=True),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_regime")),
     )
     op.create_table(
@@ -200,6 +202,43 @@ def upgrade() -> None:
     with op.batch_alter_table("student_lookup", schema=None) as batch_op:
         batch_op.create_index("ix_student_lookup_person_id_at", ["person_id", "at"], unique=False)
         batch_op.create_index("ix_student_lookup_student_id", ["student_id"], unique=False)
+
+    op.create_table(
+        "application_draft",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("organisation_id", sa.Integer(), nullable=False),
+        sa.Column("origin_province", sa.String(length=6), nullable=False),
+        sa.Column("values", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("decline_reason", sa.Text(), nullable=True),
+        sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"], ["organisation.id"], name=op.f("fk_application_draft_organisation_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_application_draft")),
+    )
+    with op.batch_alter_table("application_draft", schema=None) as batch_op:
+        batch_op.create_index("ix_application_draft_organisation_id", ["organisation_id"], unique=False)
+
+    op.create_table(
+        "attachment",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("uid", sa.String(length=32), nullable=False),
+        sa.Column("case_id", sa.Integer(), nullable=True),
+        sa.Column("organisation_id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("media_type", sa.String(length=40), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("uploaded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["case_id"], ["case.id"], name=op.f("fk_attachment_case_id")),
+        sa.ForeignKeyConstraint(["organisation_id"], ["organisation.id"], name=op.f("fk_attachment_organisation_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attachment")),
+        sa.UniqueConstraint("uid", name=op.f("uq_attachment_uid")),
+    )
+    with op.batch_alter_table("attachment", schema=None) as batch_op:
+        batch_op.create_index("ix_attachment_case_id", ["case_id"], unique=False)
 
     op.create_table(
         "case_scope",
@@ -421,6 +460,55 @@ def upgrade() -> None:
         batch_op.create_index("ix_record_part_record_id", ["record_id"], unique=False)
 
     op.create_table(
+        "transfer",
+        sa.Column("case_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.String(length=20), nullable=False),
+        sa.Column("student_id", sa.Integer(), nullable=False),
+        sa.Column("receiving_school_id", sa.Integer(), nullable=False),
+        sa.Column("releasing_school_id", sa.Integer(), nullable=False),
+        sa.Column("from_class_id", sa.Integer(), nullable=False),
+        sa.Column("to_class_id", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("changed_on", sa.Date(), nullable=True),
+        sa.Column("move", sa.String(length=10), nullable=False),
+        sa.Column("receiving_basis", sa.String(length=10), nullable=False),
+        sa.Column("releasing_basis", sa.String(length=10), nullable=False),
+        sa.Column("school_year", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("open", sa.Boolean(), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("retrieved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("record_hash", sa.String(length=64), nullable=True),
+        sa.Column("failed_checks", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("withdrawal_reason", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["case_id"], ["case.id"], name=op.f("fk_transfer_case_id")),
+        sa.ForeignKeyConstraint(["from_class_id"], ["school_class.id"], name=op.f("fk_transfer_from_class_id")),
+        sa.ForeignKeyConstraint(
+            ["receiving_school_id"], ["organisation.id"], name=op.f("fk_transfer_receiving_school_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["releasing_school_id"], ["organisation.id"], name=op.f("fk_transfer_releasing_school_id")
+        ),
+        sa.ForeignKeyConstraint(["student_id"], ["student.id"], name=op.f("fk_transfer_student_id")),
+        sa.ForeignKeyConstraint(["to_class_id"], ["school_class.id"], name=op.f("fk_transfer_to_class_id")),
+        sa.PrimaryKeyConstraint("case_id", name=op.f("pk_transfer")),
+        sa.UniqueConstraint("number", name=op.f("uq_transfer_number")),
+    )
+    with op.batch_alter_table("transfer", schema=None) as batch_op:
+        batch_op.create_index("ix_transfer_receiving_school_id", ["receiving_school_id"], unique=False)
+        batch_op.create_index("ix_transfer_releasing_school_id", ["releasing_school_id"], unique=False)
+        batch_op.create_index("ix_transfer_student_id", ["student_id"], unique=False)
+        batch_op.create_index(
+            "uq_transfer_open_student",
+            ["student_id"],
+            unique=True,
+            postgresql_where=sa.text("open"),
+            sqlite_where=sa.text("open"),
+        )
+
+    op.create_table(
         "deadline",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("case_id", sa.Integer(), nullable=False),
@@ -529,6 +617,13 @@ def downgrade() -> None:
         batch_op.drop_index("ix_deadline_instance_id")
 
     op.drop_table("deadline")
+    with op.batch_alter_table("transfer", schema=None) as batch_op:
+        batch_op.drop_index("uq_transfer_open_student", postgresql_where=sa.text("open"), sqlite_where=sa.text("open"))
+        batch_op.drop_index("ix_transfer_student_id")
+        batch_op.drop_index("ix_transfer_releasing_school_id")
+        batch_op.drop_index("ix_transfer_receiving_school_id")
+
+    op.drop_table("transfer")
     with op.batch_alter_table("record_part", schema=None) as batch_op:
         batch_op.drop_index("ix_record_part_record_id")
 
@@ -581,6 +676,14 @@ def downgrade() -> None:
         batch_op.drop_index("ix_case_scope_case_id")
 
     op.drop_table("case_scope")
+    with op.batch_alter_table("attachment", schema=None) as batch_op:
+        batch_op.drop_index("ix_attachment_case_id")
+
+    op.drop_table("attachment")
+    with op.batch_alter_table("application_draft", schema=None) as batch_op:
+        batch_op.drop_index("ix_application_draft_organisation_id")
+
+    op.drop_table("application_draft")
     with op.batch_alter_table("student_lookup", schema=None) as batch_op:
         batch_op.drop_index("ix_student_lookup_student_id")
         batch_op.drop_index("ix_student_lookup_person_id_at")

@@ -1,0 +1,383 @@
+"""The command `xueji`: what people do at a terminal. Each command parses, calls the engine, and says what came of it.
+
+Errors speak the terminal's language, from the pages' translations; everything else is English.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from multiprocessing.util import Finalize
+from pathlib import Path
+from typing import Any
+
+import click
+import sqlalchemy as sa
+from babel import default_locale
+from babel.support import NullTranslations, Translations
+from flask import Flask
+from granian.constants import Interfaces, Loops
+from granian.log import LogLevels
+from granian.server import Server
+from sqlalchemy.engine import Connection
+
+import web
+from engine import accounts, migrations, procedures
+from engine.application import Application
+from engine.audit import SYSTEM
+from engine.bpmn.checks import Finding, blocks
+from engine.errors import Conflict, NotFound, XuejiError
+from engine.permissions import DUTIES
+from engine.registry import organisations
+from engine.registry.organisations import Organisation
+from engine.registry.tables import organisation
+from engine.settings import Settings, processes_folder
+from engine.workdays import SHANGHAI
+
+_HOST = click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+_PORT = click.option("--port", default=8000, show_default=True, help="The port to listen on.")
+_FORMAT = click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it."
+)
+
+
+class _Group(click.Group):
+    """Commands whose errors are told in words, with what to do next, and end with status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except XuejiError as error:
+            raise click.ClickException(_in_words(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="xueji")
+def main() -> None:
+    """Xueji (学籍转接): transfers of student records, run as BPMN diagrams through a web inbox.
+
+    Settings are read from the environment: XUEJI_DATABASE_URL says where everything is kept, an SQLite file
+    (sqlite:///var/xueji.db, the default) or PostgreSQL (postgresql+psycopg://user@host/name).
+    """
+
+
+# ---- serving
+
+
+@main.command()
+@_HOST
+@_PORT
+@click.option("--workers", default=1, show_default=True, help="How many processes answer requests.")
+@click.option("--threads", default=4, show_default=True, help="How many requests each of them answers at a time.")
+def serve(host: str, port: int, workers: int, threads: int) -> None:
+    """Serve the pages.
+
+    The background work is done in the same processes, unless XUEJI_RUN_JOBS=0. The first start deploys the procedures
+    that Xueji ships. TLS belongs in front of it.
+    """
+    with _application() as application:
+        application.prepare()
+    _serve(host, port, workers, threads)
+
+
+@main.command("demo")
+@_HOST
+@_PORT
+def play(host: str, port: int) -> None:
+    """Serve a demo world.
+
+    An empty database is filled with schools, students and transfers, a filled one is kept. Every account is offered
+    on the login page with one click, and the session cookie travels without HTTPS. Never do this with real data.
+    """
+    from engine import demo
+
+    os.environ |= {"XUEJI_DEMO": "1", "XUEJI_SECURE_COOKIES": "0"}  # for the serving processes, which read it again
+    with _application(must_be_current=False) as application:
+        migrations.upgrade(application.database)
+        application.prepare()
+        demo.seed(application)
+        with application.database.reading() as connection:
+            offered = accounts.demo_accounts(connection)
+    click.echo(f"\n  http://{host}:{port}\n")
+    for account in offered:
+        place = f"{account.membership.organisation_name}·{account.membership.duty}"
+        click.echo(f"  {account.login:<24}{account.name}  {place}")
+    click.echo("\n  One click on the login page opens each of them. Ctrl+C ends.\n")
+    _serve(host, port, workers=1, threads=4)
+
+
+def _serve(host: str, port: int, workers: int, threads: int) -> None:
+    Server(
+        "engine.cli:pages",
+        factory=True,
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        loop=Loops.asyncio,
+        workers=workers,
+        blocking_threads=threads,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        # A job may take ten seconds to end by itself.
+        workers_kill_timeout=15,
+    ).serve()
+
+
+def pages() -> Flask:
+    """The WSGI application of one serving process, its background work begun."""
+    application = Application(Settings.read())
+    if application.settings.run_jobs:
+        application.jobs.start()
+        # The server's processes are ended by multiprocessing, which calls this, and not `atexit`.
+        Finalize(None, application.close, exitpriority=1)
+    return web.create_app(application)
+
+
+# ---- the database
+
+
+@main.group(cls=_Group)
+def db() -> None:
+    """The database and its tables."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Create or update the tables.
+
+    In the database that XUEJI_DATABASE_URL names. All of it or none; run it again at will, but make a backup first.
+    """
+    with _application(must_be_current=False) as application:
+        migrations.upgrade(application.database)
+    click.echo("The database is up to date.")
+
+
+# ---- procedures
+
+
+@main.group("procedures", cls=_Group)
+def procedures_() -> None:
+    """The procedures and their versions."""
+
+
+@procedures_.command("list")
+@_FORMAT
+def list_versions(form: str) -> None:
+    """List every version.
+
+    Its regime, kind and number, its state, since when it is in force, and the beginning of its hash.
+    """
+    columns = procedures.procedure_version.c
+    chosen = (columns.regime, columns.kind, columns.number, columns.state, columns.effective_from, columns.sha256)
+    with _application() as application, application.database.reading() as connection:
+        order = sa.select(*chosen).order_by(columns.regime, columns.kind, columns.number)
+        versions = connection.execute(order).all()
+    if form == "json":
+        click.echo(json.dumps([_plain(version._asdict()) for version in versions], indent=2))
+        return
+    for version in versions:
+        since = f"since {version.effective_from.astimezone(SHANGHAI):%Y-%m-%d %H:%M}" if version.effective_from else ""
+        name = f"{version.regime}/{version.kind} {version.number}"
+        click.echo(f"{name:<28}{version.state:<10}{since:<24}{version.sha256[:12]}")
+
+
+@procedures_.command()
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_FORMAT
+def check(files: tuple[Path, ...], form: str) -> None:
+    """Check BPMN files.
+
+    Says what would keep FILES from being deployed, and what else their author should know; without FILES, of those
+    that Xueji ships. A document.csv beside a file is checked with it. Ends with status 1 if there is an error among
+    the findings.
+    """
+    found = [(file, finding) for file in files or _shipped() for finding in _findings(file)]
+    if form == "json":
+        click.echo(json.dumps({"findings": [_as_json(*pair) for pair in found]}, ensure_ascii=False, indent=2))
+    else:
+        for file, finding in found:
+            place = f"{file}#{finding.element}" if finding.element else str(file)
+            click.echo(f"{place}: {finding.severity}: {_filled(finding.message, finding.values)} [{finding.rule}]")
+        click.echo(f"{len(found)} findings.")
+    sys.exit(blocks([finding for _, finding in found]))
+
+
+@procedures_.command()
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--regime", help="The regime's key. By default the name of the folder that the file lies in.")
+@click.option("--note", default="", help="What is new, for those who read the list of versions.")
+@click.option(
+    "--from",
+    "effective_from",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
+    help="From when new cases start under it, in China's time. By default now.",
+)
+def deploy(files: tuple[Path, ...], regime: str | None, note: str, effective_from: datetime | None) -> None:
+    """Put BPMN files into force.
+
+    FILES become new versions; without FILES, those that Xueji ships. FILE.bpmn holds the procedure of the kind
+    FILE, and the document.csv beside it the document it models; where there is none, the newest version's is taken
+    over. New cases start under it, running ones finish under theirs. A file that is deployed already is left as it
+    is.
+    """
+    with _application() as application:
+        for file in files or _shipped():
+            with application.database.transaction() as connection:
+                click.echo(_deploy(application, connection, file, regime or _regime(file), note, effective_from))
+
+
+def _deploy(
+    application: Application,
+    connection: Connection,
+    file: Path,
+    regime: str,
+    note: str,
+    effective_from: datetime | None,
+) -> str:
+    at = application.clock()
+    since = effective_from.replace(tzinfo=SHANGHAI) if effective_from else at
+    try:
+        version = procedures.upload(
+            connection, SYSTEM, regime, file.stem, file.read_bytes(), _document(file), note=note, at=at
+        )
+    except Conflict as same:
+        return f"{file}: {_in_words(same)}"
+    procedures.deploy(connection, SYSTEM, version.id, effective_from=since, at=at)
+    name = f"{regime}/{file.stem}"
+    return f"{file}: version {version.number} of {name}, in force from {since.astimezone(SHANGHAI):%Y-%m-%d %H:%M}."
+
+
+def _shipped() -> list[Path]:
+    return sorted(processes_folder().glob("*/*.bpmn"))
+
+
+def _regime(file: Path) -> str:
+    return file.resolve().parent.name
+
+
+def _document(file: Path) -> str | None:
+    document = file.with_name("document.csv")
+    return document.read_text("utf-8") if document.is_file() else None
+
+
+def _findings(file: Path) -> list[Finding]:
+    try:
+        unsaved = procedures.Version(0, _regime(file), file.stem, 0, "", file.read_bytes(), _document(file) or "")
+        return unsaved.findings()
+    except XuejiError as error:
+        return [Finding(error.code, "error", "", error.message, error.values)]
+
+
+def _as_json(file: Path, finding: Finding) -> dict[str, str]:
+    return {
+        "file": str(file),
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "element": finding.element,
+        "message": _filled(finding.message, finding.values),
+    }
+
+
+# ---- accounts
+
+
+@main.group("accounts", cls=_Group)
+def accounts_() -> None:
+    """People and their duties.
+
+    Most of this is done on the pages, once there is a first administrator.
+    """
+
+
+@accounts_.command()
+@click.argument("login")
+@click.option("--name", required=True, help="The person's name.")
+@click.option("--duty", type=click.Choice(DUTIES), default="administrator", show_default=True, help="What they may do.")
+@click.option(
+    "--organisation",
+    "where",
+    help="A school's code or an organisation's full name. By default the ministry, which is entered if it is missing.",
+)
+def add(login: str, name: str, duty: str, where: str | None) -> None:
+    """Open an account.
+
+    LOGIN is the name it is opened with. Its first password is asked for, and its owner has to change it. Where the
+    input is no terminal, the password is its first line.
+    """
+    password = _ask_password()
+    with _application() as application, application.database.transaction() as connection:
+        at = application.clock()
+        place = _organisation(connection, where) if where else _ministry(connection, at)
+        password_hash = accounts.hash_password(password, login)
+        accounts.add_person(connection, SYSTEM, login, name, place.id, duty, at=at, password_hash=password_hash)
+    click.echo(f"{login} is {duty} of {place.name}.")
+
+
+def _ask_password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return password
+
+
+def _organisation(connection: Connection, where: str) -> Organisation:
+    this_one = (organisation.c.code == where) | (organisation.c.name == where)
+    found = connection.scalars(sa.select(organisation.c.id).where(this_one)).all()
+    if len(found) != 1:
+        raise NotFound(f"{len(found)} organisations are called {where}.", remedy="Name a school by its code.")
+    return organisations.get(connection, found[0])
+
+
+def _ministry(connection: Connection, at: datetime) -> Organisation:
+    found = connection.scalar(sa.select(organisation.c.id).where(organisation.c.level == "ministry"))
+    if found is not None:
+        return organisations.get(connection, found)
+    return organisations.add(
+        connection, SYSTEM, level="ministry", name="教育部", name_en="Ministry of Education", at=at
+    )
+
+
+# ---- around every command
+
+
+@contextmanager
+def _application(*, must_be_current: bool = True) -> Iterator[Application]:
+    """The wired engine for one command; whoever serves wires it again in its own process."""
+    try:
+        application = Application(Settings.read())
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    try:
+        if must_be_current and not migrations.is_current(application.database):
+            url = application.database.url.render_as_string(hide_password=True)
+            raise click.ClickException(f"The tables in {url} are not those of this Xueji. Run: xueji db upgrade")
+        yield application
+    finally:
+        application.close()
+
+
+def _translations() -> NullTranslations:
+    language = "zh_Hans_CN" if (default_locale("LC_MESSAGES") or "").startswith("zh") else "en"
+    return Translations.load(str(Path(web.__file__).with_name("translations")), [language])
+
+
+def _filled(message: str, values: dict[str, Any]) -> str:
+    text = _translations().gettext(message)
+    return text % values if values else text
+
+
+def _in_words(error: XuejiError) -> str:
+    fields = getattr(error, "fields", {})
+    lines = [_filled(error.message, error.values)]
+    lines += [f"  {name}: {_in_words(inner)}" for name, inner in fields.items()]
+    if error.remedy and not fields:
+        lines.append(_filled(error.remedy, error.values))
+    return "\n".join(lines)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
