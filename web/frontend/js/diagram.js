@@ -20,8 +20,10 @@ function viewerIn(host) {
 // Everything that lies in the pool, its labels and inner flows included.
 function within(element, participant) {
   const owner = element.labelTarget ?? element;
+  // A message between two pools hangs in one of them: both its ends count.
+  if (owner.source && owner.target) return within(owner.source, participant) && within(owner.target, participant);
   for (let at = owner; at; at = at.parent) if (at === participant) return true;
-  return Boolean(owner.source && owner.target) && within(owner.source, participant) && within(owner.target, participant);
+  return false;
 }
 
 function cropTo(viewer, id) {
@@ -113,7 +115,7 @@ function linkButtons(viewer, host, participant, focused) {
 }
 
 async function show(host) {
-  host.setAttribute("role", "img");
+  host.setAttribute("role", "figure");
   host.setAttribute("aria-label", host.dataset.label ?? "");
   host.setAttribute("aria-busy", "true");
   const answer = await fetch(host.dataset.diagram);

@@ -22,19 +22,27 @@ window.addEventListener("pageshow", () => {
 });
 
 // data-shown-when="result=refuse|return": shown while the form's field has one of these values. What is hidden is
-// disabled too, so that it is neither required nor sent.
+// disabled too, so that it is neither required nor sent. data-required-when asks the same for the star and `required`.
+function holds(form, rule) {
+  const [name, values] = rule.split("=");
+  const chosen = new FormData(form).getAll(name);
+  return values.split("|").some((value) => chosen.includes(value) || (value === "false" && !chosen.length));
+}
+
 function showDependents(form) {
   for (const part of form.querySelectorAll("[data-shown-when]")) {
-    const [name, values] = part.dataset.shownWhen.split("=");
-    const chosen = new FormData(form).getAll(name);
-    const shown = values.split("|").some((value) => chosen.includes(value));
-    part.hidden = !shown;
-    for (const control of part.querySelectorAll("input, select, textarea")) control.disabled = !shown;
+    part.hidden = !holds(form, part.dataset.shownWhen);
+    for (const control of part.querySelectorAll("input, select, textarea")) control.disabled = part.hidden;
+  }
+  for (const control of form.querySelectorAll("[data-required-when]")) {
+    control.required = holds(form, control.dataset.requiredWhen);
+    const star = control.closest(".field")?.querySelector(".required");
+    if (star) star.hidden = !control.required;
   }
 }
 
 function prepare(root) {
-  for (const part of root.querySelectorAll("[data-shown-when]")) showDependents(part.closest("form"));
+  for (const part of root.querySelectorAll("[data-shown-when], [data-required-when]")) showDependents(part.closest("form"));
 }
 
 document.addEventListener("change", (event) => {
@@ -46,6 +54,23 @@ document.addEventListener("change", (event) => {
 
 document.addEventListener("htmx:load", (event) => prepare(event.target));
 prepare(document);
+
+// <button type="button" data-unfolds="id">: shows what is folded away (the reasons of a refusal) in the place of the
+// element around the buttons, [data-folded-with="id"]; a [data-folds] inside goes back.
+function fold(id, unfolded) {
+  const part = document.getElementById(id);
+  part.hidden = !unfolded;
+  for (const other of document.querySelectorAll(`[data-folded-with="${id}"]`)) other.hidden = unfolded;
+  const next = unfolded ? part : document.querySelector(`[data-unfolds="${id}"]`);
+  (unfolded ? next.querySelector("textarea, input:not([type=hidden]), select, button") : next)?.focus();
+}
+
+document.addEventListener("click", (event) => {
+  const unfolder = event.target.closest("[data-unfolds]");
+  if (unfolder) fold(unfolder.dataset.unfolds, true);
+  const folder = event.target.closest("[data-folds]");
+  if (folder) fold(folder.closest("[id]").id, false);
+});
 
 // The first field with an error gets the focus, so that it is read out and need not be looked for.
 document.querySelector("[aria-invalid='true']")?.focus();

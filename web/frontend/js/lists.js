@@ -39,6 +39,11 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-tick], [data-tick-all]")) count(form);
 });
 
+// The whole cell answers to a finger, not the small box alone.
+document.addEventListener("click", (event) => {
+  if (event.target.matches("td.tick, th.tick")) event.target.querySelector("input[type=checkbox]")?.click();
+});
+
 function prepare(root) {
   nameRoles(root);
   for (const form of document.querySelectorAll("form[data-batch]")) count(form);
