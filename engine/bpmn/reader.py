@@ -6,7 +6,7 @@ The allow-list matters because the executing library passes over in silence much
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from lxml import etree
@@ -17,6 +17,7 @@ from engine.errors import N_, Invalid
 
 BPMN = "http://www.omg.org/spec/BPMN/20100524/MODEL"
 CAMUNDA = "http://camunda.org/schema/1.0/bpmn"
+_XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 MAX_BYTES = 2 * 1024 * 1024
 
 # Lanes without a `party` property are looked up by their name.
@@ -52,23 +53,23 @@ _EXTENSIONS = {
 _COMMON = {"id", "name"}
 _ATTRIBUTES = {
     "process": _COMMON | {"isExecutable", "processType", "isClosed"},
-    "laneSet": _COMMON,
-    "lane": _COMMON,
     "sequenceFlow": _COMMON | {"sourceRef", "targetRef", "isImmediate"},
     "exclusiveGateway": _COMMON | {"default", "gatewayDirection"},
     "parallelGateway": _COMMON | {"gatewayDirection"},
     "eventBasedGateway": _COMMON | {"gatewayDirection", "eventGatewayType", "instantiate"},
     "startEvent": _COMMON | {"isInterrupting"},
     "boundaryEvent": _COMMON | {"attachedToRef", "cancelActivity"},
+    "messageEventDefinition": _COMMON | {"messageRef"},
 }
 _CAMUNDA_ATTRIBUTES = {
     "userTask": {"candidateGroups", "dueDate"},
-    "manualTask": {"candidateGroups", "dueDate"},
     "serviceTask": {"type", "topic"},
     # Written by a common modeler on every process; it says how long its own history is kept.
     "process": {"historyTimeToLive"},
 }
 _FIXED_VALUES = {"instantiate": "false", "eventGatewayType": "Exclusive"}
+# The two ways in which XML Schema writes each.
+_TRUE, _FALSE = ("true", "1"), ("false", "0")
 
 
 class DiagramError(Invalid):
@@ -119,6 +120,10 @@ def _local(element: etree._Element) -> str:
     return str(etree.QName(element).localname)
 
 
+def _is_bpmn(element: etree._Element) -> bool:
+    return bool(etree.QName(element).namespace == BPMN)
+
+
 class _Reader:
     def __init__(self, root: etree._Element) -> None:
         self.root = root
@@ -148,7 +153,12 @@ class _Reader:
             self._pool(item.get("id", ""), item, processes.get(item.get("processRef", "")))
             for item in collaboration.iterfind(_bpmn("participant"))
         )
-        flows = tuple(self._message_flow(item) for item in collaboration.iterfind(_bpmn("messageFlow")))
+        drawn = {pool.process_id for pool in pools}
+        for name, process in processes.items():
+            if name not in drawn and process.get("isExecutable") in _TRUE:
+                self._note(process, "process without a participant")
+        events = {node.id: node.event for pool in pools for node in pool.nodes if node.event is not None}
+        flows = tuple(self._message_flow(item, events) for item in collaboration.iterfind(_bpmn("messageFlow")))
         properties = self._properties(collaboration)
         return ProcessGraph(collaboration.get("id", ""), pools, flows, properties, tuple(self.strange))
 
@@ -222,9 +232,11 @@ class _Reader:
         properties = self._properties(element)
         if process is None:
             return Pool(pool_id, element.get("name", ""), properties)
-        executable = process.get("isExecutable") == "true"
+        executable = process.get("isExecutable") in _TRUE
         if executable:
             self._look_for_strange(process)
+            if element.find(_bpmn("participantMultiplicity")) is not None:
+                self._note(element, "participantMultiplicity")
         return Pool(
             id=pool_id,
             name=element.get("name", ""),
@@ -256,18 +268,20 @@ class _Reader:
 
     def _node(self, element: etree._Element) -> Node:
         kind = _local(element)
+        properties = self._properties(element)
         return Node(
             id=element.get("id", ""),
             name=element.get("name", ""),
-            properties=self._properties(element),
+            properties=properties,
             kind=kind,
             form=self._form(element),
             duty=element.get(_camunda("candidateGroups")) or "operator",
             topic=element.get(_camunda("topic"), ""),
-            due=strip(element.get(_camunda("dueDate"), "")),
+            # Other tools know `dueDate` on user tasks alone, so a manual task says it by a property.
+            due=strip(element.get(_camunda("dueDate")) or properties.get("due", "")),
             event=self._event(element) if kind in _EVENTS else None,
             attached_to=element.get("attachedToRef"),
-            interrupting=element.get("cancelActivity", "true") != "false",
+            interrupting=element.get("cancelActivity") not in _FALSE,
             default=element.get("default"),
         )
 
@@ -288,14 +302,17 @@ class _Reader:
             return Event(kind, timer=strip(date.text or "") if date is not None else "")
         return Event(kind)
 
-    def _message_flow(self, element: etree._Element) -> MessageFlow:
+    def _message_flow(self, element: etree._Element, events: Mapping[str, Event]) -> MessageFlow:
+        # Most editors draw an envelope over a flow that names its message, so the events at its ends may say it.
+        ends = (events.get(element.get(end, "")) for end in ("sourceRef", "targetRef"))
+        names = [self.messages.get(element.get("messageRef", ""), ""), *(event.message for event in ends if event)]
         return MessageFlow(
             id=element.get("id", ""),
             name=element.get("name", ""),
             properties=self._properties(element),
             source=element.get("sourceRef", ""),
             target=element.get("targetRef", ""),
-            message=self.messages.get(element.get("messageRef", ""), ""),
+            message=next(filter(None, names), ""),
         )
 
     # The allow-list ---------------------------------------------------------------------------------------------
@@ -304,60 +321,70 @@ class _Reader:
         self.strange.append((element.get("id", "") or _local(element), what))
 
     def _look_for_strange(self, process: etree._Element) -> None:
-        self._attributes(process, "process")
-        self._extensions(process, "process")
+        self._attributes(process, process)
+        self._extensions(process, process)
         for child in process:
             kind = _local(child)
-            if etree.QName(child).namespace != BPMN or kind not in _PROCESS_CHILDREN:
+            if not _is_bpmn(child) or kind not in _PROCESS_CHILDREN:
                 self._note(child, kind)
             elif kind in _ALLOWED_NODES:
-                self._attributes(child, kind)
-                self._children(child, kind)
+                self._known(child, _NODE_CHILDREN | (_DEFINITIONS.keys() if kind in _EVENTS else set()))
             elif kind == "sequenceFlow":
-                self._attributes(child, kind)
-                self._sequence_flow(child)
+                self._known(child, _INERT | {"conditionExpression"})
             elif kind == "laneSet":
                 self._lane_set(child)
 
-    def _attributes(self, element: etree._Element, kind: str) -> None:
-        plain = _ATTRIBUTES.get(kind, _COMMON)
+    def _known(self, element: etree._Element, children: set[str] | frozenset[str]) -> None:
+        """Note what is not known of a node or flow: attributes, children, extensions, and those of its parts."""
+        if not element.get("id"):
+            self._note(element, f"{_local(element)} without an id")
+        self._attributes(element, element)
+        self._extensions(element, element)
+        for child in element:
+            local = _local(child)
+            if not _is_bpmn(child) or local not in children:
+                self._note(element, local)
+            elif local in _DEFINITIONS:
+                self._definition(element, child)
+            elif local == "conditionExpression":
+                self._condition(element, child)
+
+    def _attributes(self, owner: etree._Element, element: etree._Element) -> None:
+        kind = _local(element)
         for name, value in element.attrib.items():
             qname = etree.QName(str(name))
             local = qname.localname
             if qname.namespace == CAMUNDA:
                 known = local in _CAMUNDA_ATTRIBUTES.get(kind, set())
             else:
-                known = qname.namespace is None and local in plain
+                known = qname.namespace is None and local in _ATTRIBUTES.get(kind, _COMMON)
             if not known or _FIXED_VALUES.get(local, value) != value:
-                self._note(element, f"{local}={value}"[:80])
+                self._note(owner, f"{local}={value}"[:80])
 
-    def _children(self, element: etree._Element, kind: str) -> None:
-        for child in element:
-            local = _local(child)
-            if kind in _EVENTS and local in _DEFINITIONS:
-                for part in child:
-                    if _local(part) not in {"timeDate", "extensionElements", "documentation"}:
-                        self._note(element, _local(part))
-            elif etree.QName(child).namespace != BPMN or local not in _NODE_CHILDREN:
-                self._note(element, local)
-        self._extensions(element, kind)
-
-    def _extensions(self, element: etree._Element, kind: str) -> None:
-        allowed = _EXTENSIONS.get(kind, {"properties"})
+    def _extensions(self, owner: etree._Element, element: etree._Element) -> None:
+        allowed = _EXTENSIONS.get(_local(element), {"properties"})
         for extensions in element.iterfind(_bpmn("extensionElements")):
             for child in extensions:
-                if etree.QName(child).namespace == CAMUNDA and _local(child) not in allowed:
-                    self._note(element, _local(child))
+                if etree.QName(child).namespace != CAMUNDA or _local(child) not in allowed:
+                    self._note(owner, _local(child))
 
-    def _sequence_flow(self, element: etree._Element) -> None:
-        for child in element:
-            local = _local(child)
-            if local == "conditionExpression":
-                if child.get("language", "cel").lower() != "cel":
-                    self._note(element, f"language={child.get('language')}")
-            elif local not in _INERT:
-                self._note(element, local)
+    def _definition(self, owner: etree._Element, element: etree._Element) -> None:
+        self._attributes(owner, element)
+        self._extensions(owner, element)
+        for part in element:
+            if _local(part) not in {"timeDate", "extensionElements", "documentation"}:
+                self._note(owner, _local(part))
 
-    def _lane_set(self, element: etree._Element) -> None:
-        for nested in element.iter(_bpmn("childLaneSet")):
-            self._note(nested.getparent(), "childLaneSet")
+    def _condition(self, owner: etree._Element, element: etree._Element) -> None:
+        for name, value in element.attrib.items():
+            if name not in ("id", _XSI_TYPE) and (name != "language" or value.lower() != "cel"):
+                self._note(owner, f"{etree.QName(str(name)).localname}={value}"[:80])
+
+    def _lane_set(self, lane_set: etree._Element) -> None:
+        self._attributes(lane_set, lane_set)
+        for lane in lane_set.iterfind(_bpmn("lane")):
+            self._attributes(lane, lane)
+            self._extensions(lane, lane)
+            for child in lane:
+                if _local(child) not in {"flowNodeRef", "extensionElements", "documentation"}:
+                    self._note(lane, _local(child))
