@@ -97,8 +97,8 @@ def write(connection: Connection, writes: list[Write]) -> None:
     pipeline = getattr(driver, "pipeline", None)
     with pipeline() if pipeline and len(writes) > 1 else nullcontext():
         for statement, parameters in writes:
-            # As a list even of one row: for a single one SQLAlchemy would ask for the new key, and wait for it.
-            connection.execute(statement, [parameters] if isinstance(parameters, dict) else parameters)
+            # Inline: SQLAlchemy would otherwise ask for the key of a single new row, and wait for it.
+            connection.execute(statement.inline() if isinstance(statement, sa.Insert) else statement, parameters)
 
 
 def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
