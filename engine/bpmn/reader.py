@@ -196,8 +196,11 @@ class _Reader:
             for group in element.iterfind(_camunda("validation"))
             for item in group.iterfind(_camunda("constraint"))
         }
-        for unknown in set(constraints) - {"required", "maxlength", "min", "max"}:
-            self.strange.append((element.get("id", ""), f"constraint {unknown}"))
+        for unknown in sorted(set(constraints) - {"required", "maxlength", "min", "max"}):
+            self._note(element, f"constraint {unknown}")
+        for child in element:
+            if _local(child) not in {"properties", "validation", "value"}:
+                self._note(element, _local(child))
         return Field(
             id=element.get("id", ""),
             name=element.get("label", ""),
@@ -223,7 +226,7 @@ class _Reader:
         try:
             return int(text)
         except ValueError:
-            self.strange.append((element.get("id", ""), f"constraint {name}={text}"))
+            self._note(element, f"constraint {name}={text}")
             return None
 
     # Pools ------------------------------------------------------------------------------------------------------
