@@ -1,0 +1,195 @@
+"""The command, as somebody at a terminal meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+
+from engine import accounts, migrations
+from engine.application import Application
+from engine.cli import main
+from engine.db import Database
+from engine.jobs import job_process
+from engine.settings import Settings, processes_folder
+
+ROOT = Path(__file__).parents[2]
+Command = Callable[..., Result]
+
+
+def url_of(database: Database) -> str:
+    return database.url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def xueji(bare_database: Database, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command on a database that is up to date."""
+    migrations.upgrade(bare_database)
+    return command_on(bare_database, monkeypatch)
+
+
+def command_on(database: Database, monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.setenv("XUEJI_DATABASE_URL", url_of(database))
+    monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
+    return lambda *words, typed=None: CliRunner().invoke(main, words, input=typed)
+
+
+def test_db_upgrade_makes_a_database_that_other_commands_accept(
+    bare_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    xueji = command_on(bare_database, monkeypatch)
+    refused = xueji("procedures", "list")
+    assert refused.exit_code == 1
+    assert "xueji db upgrade" in refused.output
+    assert xueji("db", "upgrade").exit_code == 0
+    assert xueji("procedures", "list").exit_code == 0
+
+
+def test_a_setting_that_can_not_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XUEJI_DEMO", "perhaps")
+    result = CliRunner().invoke(main, ["db", "upgrade"])
+    assert (result.exit_code, "XUEJI_DEMO" in result.output) == (1, True)
+
+
+# ---- procedures
+
+
+def test_the_shipped_procedures_pass_their_own_check(xueji: Command) -> None:
+    result = xueji("procedures", "check")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_file_that_is_no_diagram_is_a_finding(xueji: Command, tmp_path: Path) -> None:
+    file = tmp_path / "broken.bpmn"
+    file.write_text("<not>closed")
+    result = xueji("procedures", "check", str(file), "--format", "json")
+    assert result.exit_code == 1
+    (finding,) = json.loads(result.output)["findings"]
+    assert set(finding) == {"file", "rule", "severity", "element", "message"}
+    assert finding["severity"] == "error"
+
+
+def prepare(database: Database) -> None:
+    """The first start, which deploys what is shipped."""
+    application = Application(Settings(database_url=url_of(database)))
+    application.prepare()
+    application.close()
+
+
+def in_force(xueji: Command) -> list[tuple[str, str, int, str]]:
+    listed = json.loads(xueji("procedures", "list", "--format", "json").output)
+    return [(version["regime"], version["kind"], version["number"], version["state"]) for version in listed]
+
+
+def test_a_file_that_is_in_force_is_left_as_it_is(xueji: Command, bare_database: Database) -> None:
+    prepare(bare_database)
+    file = processes_folder() / "anhui" / "transfer.bpmn"
+    assert ("anhui", "transfer", 1, "deployed") in in_force(xueji)
+    assert "exactly this file" in xueji("procedures", "deploy", str(file)).output
+    assert ("anhui", "transfer", 2, "deployed") not in in_force(xueji)
+
+
+def test_a_changed_file_is_deployed_from_the_day_that_is_given(
+    xueji: Command, bare_database: Database, tmp_path: Path
+) -> None:
+    prepare(bare_database)
+    shipped = (processes_folder() / "anhui" / "transfer.bpmn").read_text("utf-8")
+    file = tmp_path / "transfer.bpmn"
+    file.write_text(shipped + "<!-- changed -->", "utf-8")
+    result = xueji("procedures", "deploy", str(file), "--regime", "anhui", "--from", "2100-01-01")
+    assert result.exit_code == 0, result.output
+    assert "version 2 of anhui/transfer, in force from 2100-01-01 00:00" in result.output
+    assert ("anhui", "transfer", 2, "deployed") in in_force(xueji)
+
+
+def test_a_file_with_errors_is_not_deployed(xueji: Command, bare_database: Database, tmp_path: Path) -> None:
+    prepare(bare_database)
+    file = tmp_path / "transfer.bpmn"
+    file.write_text("<not>closed")
+    assert xueji("procedures", "deploy", str(file), "--regime", "anhui").exit_code == 1
+    assert ("anhui", "transfer", 2, "draft") not in in_force(xueji)
+
+
+# ---- accounts
+
+
+def test_the_first_account_administers_the_ministry(xueji: Command, bare_database: Database) -> None:
+    result = xueji("accounts", "add", "admin", "--name", "王小明", typed="correct horse battery\n")
+    assert result.exit_code == 0, result.output
+    assert "admin is administrator of 教育部." in result.output
+    with bare_database.reading() as connection:
+        person = connection.execute(sa.select(accounts.person)).one()
+        (membership,) = accounts.memberships_of(connection, person.id)
+    assert (person.login, person.password_temporary) == ("admin", True)
+    assert (membership.organisation_level, membership.duty) == ("ministry", "administrator")
+    assert xueji("accounts", "add", "second", "--name", "李明", typed="correct horse battery\n").exit_code == 0
+
+
+def test_what_is_wrong_with_an_account_is_said_in_words(xueji: Command) -> None:
+    for words, typed in [
+        (("admin", "--name", "王小明"), "short\n"),
+        (("a", "--name", "王小明"), "correct horse battery\n"),
+        (("admin", "--name", "王小明", "--organisation", "nowhere"), "correct horse battery\n"),
+    ]:
+        result = xueji("accounts", "add", *words, typed=typed)
+        assert result.exit_code == 1
+        assert result.output.startswith("Error: ")
+        assert "Traceback" not in result.output
+
+
+# ---- serving
+
+
+@pytest.fixture
+def served(database_served: Database) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from engine.cli import main; main()", "serve", "--port", str(port), "--workers", "2"],
+        env={**os.environ, "XUEJI_DATABASE_URL": url_of(database_served), "PYTHONPATH": str(ROOT)},
+    )
+    yield f"http://127.0.0.1:{port}", process
+    if process.poll() is None:
+        process.kill()
+        process.wait(30)
+
+
+@pytest.fixture
+def database_served(bare_database: Database) -> Database:
+    migrations.upgrade(bare_database)
+    return bare_database
+
+
+def test_serving_begins_answers_and_ends_cleanly(served: tuple[str, Any], database_served: Database) -> None:
+    address, process = served
+    assert answer(f"{address}/healthz").status == 200
+    with database_served.reading() as connection:
+        assert connection.execute(sa.select(job_process)).all() != []
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    with database_served.reading() as connection:
+        assert connection.execute(sa.select(job_process)).all() == []
+
+
+def answer(address: str) -> Any:
+    pause = threading.Event()
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(address, timeout=10) as response:
+                return response
+        except OSError:
+            pause.wait(0.1)
+    raise AssertionError("The server did not answer within half a minute.")
