@@ -56,6 +56,23 @@ def _not_here() -> Callable[[str], NoReturn]:
     return not_here
 
 
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The program that journeys are played in: the machine's Chromium or Chrome, else the one Playwright fetched."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+        if path := shutil.which(name):
+            return path
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        path = playwright.chromium.executable_path
+    if not Path(path).exists():
+        not_here(
+            "Chromium: there is none on this machine, and Playwright has fetched none (playwright install chromium)."
+        )
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """An empty database with all tables, once of each dialect."""
@@ -73,6 +90,7 @@ def bare_database(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 
 def create_tables(url: str) -> None:
+    """From the metadata and not by the migrations, which `test_migrations.py` proves to make the same to the letter."""
     for module in pkgutil.walk_packages(engine.__path__, "engine.", onerror=lambda _name: None):
         with contextlib.suppress(Exception):  # a module that can not be imported fails its own tests
             importlib.import_module(module.name)
