@@ -10,11 +10,13 @@ from web import (
     assets,
     audit,
     context,
+    deadlines,
     errors,
     flash,
     forms,
     frame,
     locales,
+    organisations,
     paging,
     security,
     sessions,
@@ -22,7 +24,7 @@ from web import (
 )
 from web.context import Application, Xueji
 
-FEATURES = (sessions, accounts, audit)
+FEATURES = (sessions, accounts, organisations, audit)
 
 
 def create_app(application: Application) -> Flask:
@@ -33,7 +35,7 @@ def create_app(application: Application) -> Flask:
     # A misspelt variable is a mistake to be found by the first test, not a gap on the page.
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    for part in (locales, context, security, errors, assets, flash, frame, forms, paging, words):
+    for part in (locales, context, security, errors, assets, flash, frame, deadlines, forms, paging, words):
         part.register(app)
     for feature in FEATURES:
         app.register_blueprint(feature.blueprint)

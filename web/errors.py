@@ -85,18 +85,30 @@ def wants_json() -> bool:
 
 def as_json(error: XuejiError) -> dict[str, Any]:
     """The one shape of an error: code, message, remedy, and what is wrong with each field."""
-    fields = error.fields if isinstance(error, Invalid) else {}
     return {
         "error": {
             "code": error.code,
             "message": message_of(error),
             "remedy": remedy_of(error),
-            "fields": {name: message_of(field) for name, field in fields.items()},
+            "fields": {name: message_of(field) for name, field in fields_of(error).items()},
         }
     }
 
 
+class Fields(dict[str, XuejiError]):
+    """What is wrong with each field of a form; nothing for the others."""
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+
+def fields_of(error: XuejiError | None) -> Fields:
+    """The errors of single fields, for a form: `fields_of(error).name`."""
+    return Fields(error.fields if isinstance(error, Invalid) else {})
+
+
 def register(app: Flask) -> None:
+    app.jinja_env.globals["fields_of"] = fields_of
     app.register_error_handler(XuejiError, _answer)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unexpected)

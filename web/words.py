@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Flask
 from flask_babel import gettext as _
@@ -36,6 +38,81 @@ LEVELS = {
 
 # How sure we are that the document says so. What it says in its text needs no mark.
 BASES = {"text": "", "picture": N_("From a picture"), "practice": N_("Practice"), "inferred": N_("Inferred")}
+
+
+# What the audit log calls a deed. A test finds every deed of the engine here.
+DEEDS = {
+    "attachment.viewed": N_("looked at an attachment"),
+    "calendar.day_set": N_("set a day of the calendar"),
+    "calendar.year_published": N_("entered the holidays of a year"),
+    "calendar.year_retracted": N_("took back the holidays of a year"),
+    "case.started": N_("started a case"),
+    "class.added": N_("added a class"),
+    "class.capacity_changed": N_("changed the places of a class"),
+    "deadline.fired": N_("a deadline was reached"),
+    "deadlines.recounted": N_("counted the deadlines again"),
+    "enrolment.changed": N_("changed an enrolment"),
+    "incident.retried": N_("retried after an incident"),
+    "job.retried": N_("retried background work"),
+    "membership.added": N_("added a membership"),
+    "membership.removed": N_("removed a membership"),
+    "organisation.added": N_("added an organisation"),
+    "organisation.closed": N_("closed an organisation"),
+    "organisation.moved": N_("moved an organisation"),
+    "organisation.opened": N_("opened an organisation again"),
+    "organisation.renamed": N_("renamed an organisation"),
+    "person.added": N_("opened an account"),
+    "person.closed": N_("closed an account"),
+    "person.locked_out": N_("an account was locked after wrong passwords"),
+    "person.login_failed": N_("a login failed"),
+    "person.opened": N_("opened an account again"),
+    "person.password_changed": N_("changed the own password"),
+    "person.password_set": N_("made a new password"),
+    "person.sessions_revoked": N_("ended sessions"),
+    "person.unlocked": N_("unlocked an account"),
+    "procedure.deployed": N_("deployed a version"),
+    "procedure.discarded": N_("discarded a draft"),
+    "procedure.retired": N_("retired a version"),
+    "procedure.uploaded": N_("uploaded a version"),
+    "record.continued": N_("continued a record"),
+    "record.created": N_("created a record"),
+    "record.retrieved": N_("retrieved a record"),
+    "record.viewed": N_("looked at a record"),
+    "regime.window_set": N_("set the closed season of a regime"),
+    "regime_rule.removed": N_("removed a rule of regimes"),
+    "regime_rule.set": N_("set a rule of regimes"),
+    "session.opened": N_("logged in"),
+    "session.revoked": N_("logged out"),
+    "session.switched": N_("switched the membership"),
+    "status.changed": N_("changed which students can move"),
+    "student.registered": N_("registered a student"),
+    "student.viewed": N_("looked at a student"),
+    "task.completed": N_("completed a task"),
+    "transfer.started": N_("started a transfer"),
+    "transfer.withdrawn": N_("withdrew a transfer"),
+}
+
+SUBJECTS = {
+    "attachment": N_("Attachment"),
+    "calendar": N_("Calendar"),
+    "calendar_day": N_("Calendar day"),
+    "calendar_year": N_("Calendar year"),
+    "case": N_("Case"),
+    "class": N_("Class"),
+    "deadline": N_("Deadline"),
+    "failed_job": N_("Background work"),
+    "incident": N_("Incident"),
+    "organisation": N_("Organisation"),
+    "person": N_("Person"),
+    "procedure_version": N_("Version of a procedure"),
+    "regime": N_("Regime"),
+    "regime_rule": N_("Rule of regimes"),
+    "session": N_("Session"),
+    "status": N_("Status"),
+    "student": N_("Student"),
+    "task": N_("Task"),
+    "transfer": N_("Transfer"),
+}
 
 
 @dataclass(frozen=True)
@@ -77,6 +154,29 @@ def basis(code: str) -> str:
     return str(_(BASES[code])) if BASES[code] else ""
 
 
+def deed(action: str) -> str:
+    """An action of the audit log in words; its code where a newer release wrote it."""
+    return str(_(DEEDS[action])) if action in DEEDS else action
+
+
+def subject(kind: str) -> str:
+    return str(_(SUBJECTS[kind])) if kind in SUBJECTS else kind
+
+
+def as_pairs(values: Any) -> str:
+    """What an audit entry keeps, on one line: `duty=operator organisation_id=4`."""
+    if not isinstance(values, dict):
+        return str(values)
+    return " ".join(f"{name}={value}" for name, value in values.items())
+
+
+def options(codes: Iterable[str], words: Callable[[str], str]) -> list[tuple[str, str]]:
+    """Codes with their words, for a choice."""
+    return [(code, words(code)) for code in codes]
+
+
 def register(app: Flask) -> None:
-    app.jinja_env.filters.update(party=party, duty=duty, level=level, basis=basis)
+    app.jinja_env.filters.update(
+        party=party, duty=duty, level=level, basis=basis, deed=deed, subject=subject, as_pairs=as_pairs
+    )
     app.jinja_env.globals["STATES"] = STATES
