@@ -26,7 +26,7 @@ from engine.bpmn.forms import TYPES, VARIABLE_TYPES
 from engine.bpmn.graph import BASES, OWNER, PARTIES, SIDES, Described, Field, Flow, Node, Pool, ProcessGraph
 from engine.errors import N_, XuejiError
 
-# A chain of about 490 nodes ends the executing library's recursion; no procedure for people comes near it.
+# No procedure for people comes near it.
 MAX_NODES = 300
 
 
@@ -48,7 +48,8 @@ def findings(graph: ProcessGraph) -> list[Finding]:
     """Everything that the rules find in a file, in the order of the rules."""
     found = [finding for rule in _FILE_RULES for finding in rule(graph)]
     for pool in graph.executable:
-        found += [finding for rule in _POOL_RULES for finding in rule(pool)]
+        # The other rules are for procedures that people drew; they would take long over what a program did.
+        found += list(_size(pool)) or [finding for rule in _POOL_RULES for finding in rule(pool)]
     return found
 
 
@@ -131,9 +132,10 @@ def described(graph: ProcessGraph) -> Iterator[Described]:
 
 
 def _size(pool: Pool) -> Iterator[Finding]:
-    if len(pool.nodes) > MAX_NODES:
-        yield _error("size", pool.id, N_("The pool has %(nodes)s elements; at most %(most)s can be run."),
-                     nodes=len(pool.nodes), most=MAX_NODES)  # fmt: skip
+    for count, most in ((len(pool.nodes), MAX_NODES), (len(pool.flows), 2 * MAX_NODES)):
+        if count > most:
+            yield _error("size", pool.id, N_("The pool has %(count)s elements or flows; at most %(most)s can be run."),
+                         count=count, most=most)  # fmt: skip
 
 
 def _starts(pool: Pool) -> Iterator[Finding]:
@@ -468,7 +470,6 @@ def _components(pool: Pool) -> list[list[str]]:
 
 _FILE_RULES: tuple[Callable[[ProcessGraph], Iterator[Finding]], ...] = (_allow_list, _pools, _document, _basis)
 _POOL_RULES: tuple[Callable[[Pool], Iterator[Finding]], ...] = (
-    _size,
     _starts,
     _ends,
     _connections,

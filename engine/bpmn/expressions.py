@@ -17,8 +17,11 @@ from engine.errors import N_, Invalid
 
 # A 20,000-term expression crashed the library, 10,000 did not; nobody needs a twentieth of that.
 MAX_LENGTH = 500
+# Its parser recurses: 100 brackets within each other end a thread whose stack has 512 KB, and with it the process.
+MAX_BRACKETS = 40
 _FUNCTIONS = frozenset({"size", "contains", "startsWith", "endsWith"})
-_MACRO = re.compile(r"\.\s*(all|exists|exists_one|map|filter)\s*\(")
+# One within the other, they take a power of their lists' length.
+_MACRO = re.compile(r"\.\s*(all|exists|exists_one|existsOne|map|filter)\s*\(")
 _WORKDAYS = re.compile(r"workdays\(\s*(\d{1,3})\s*\)")
 _DUE = re.compile(r"due\(\s*(-?\d{1,3})?\s*\)")
 
@@ -46,7 +49,10 @@ def strip(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _program(expression: str) -> cel.Program:
-    if len(expression) > MAX_LENGTH or len(_MACRO.findall(expression)) > 1:
+    brackets = sum(map(expression.count, "([{"))
+    # A comment between a macro's name and its bracket would hide it from us.
+    hidden = "//" in expression and "\n" in expression
+    if len(expression) > MAX_LENGTH or brackets > MAX_BRACKETS or hidden or len(_MACRO.findall(expression)) > 1:
         raise BadExpression(expression=expression[:60])
     try:
         return cel.compile(expression)
@@ -57,8 +63,8 @@ def _program(expression: str) -> cel.Program:
 def check(expression: str, names: Collection[str]) -> None:
     """Compile, and refuse what is not among `names` or no known function. Raises `BadExpression`."""
     program = _program(expression)
-    # Operators have names such as `_==_`, `!_` and `@in`.
-    functions = {name for name in program.functions() if name[0].isalpha()} - _FUNCTIONS
+    # Operators have names such as `_==_`, `!_` and `@in`, which nobody can write as a call.
+    functions = {name for name in program.functions() if name.isidentifier()} - _FUNCTIONS
     unknown = sorted((set(program.variables()) - set(names)) | functions)
     if unknown:
         raise BadExpression(

@@ -19,6 +19,8 @@ BPMN = "http://www.omg.org/spec/BPMN/20100524/MODEL"
 CAMUNDA = "http://camunda.org/schema/1.0/bpmn"
 _XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 MAX_BYTES = 2 * 1024 * 1024
+# Going through the attributes of one element takes lxml the square of their number: minutes for 100,000.
+MAX_ATTRIBUTES = 100
 
 # Lanes without a `party` property are looked up by their name.
 GLOSSARY = {
@@ -60,6 +62,7 @@ _ATTRIBUTES = {
     "startEvent": _COMMON | {"isInterrupting"},
     "boundaryEvent": _COMMON | {"attachedToRef", "cancelActivity"},
     "messageEventDefinition": _COMMON | {"messageRef"},
+    "conditionExpression": _COMMON | {"language"},
 }
 _CAMUNDA_ATTRIBUTES = {
     "userTask": {"candidateGroups", "dueDate"},
@@ -354,13 +357,15 @@ class _Reader:
 
     def _attributes(self, owner: etree._Element, element: etree._Element) -> None:
         kind = _local(element)
+        if len(element.attrib) > MAX_ATTRIBUTES:
+            raise DiagramError(N_("An element has more than %(most)s attributes."), most=MAX_ATTRIBUTES)
         for name, value in element.attrib.items():
             qname = etree.QName(str(name))
             local = qname.localname
             if qname.namespace == CAMUNDA:
                 known = local in _CAMUNDA_ATTRIBUTES.get(kind, set())
             else:
-                known = qname.namespace is None and local in _ATTRIBUTES.get(kind, _COMMON)
+                known = name == _XSI_TYPE or (qname.namespace is None and local in _ATTRIBUTES.get(kind, _COMMON))
             if not known or _FIXED_VALUES.get(local, value) != value:
                 self._note(owner, f"{local}={value}"[:80])
 
@@ -379,9 +384,9 @@ class _Reader:
                 self._note(owner, _local(part))
 
     def _condition(self, owner: etree._Element, element: etree._Element) -> None:
-        for name, value in element.attrib.items():
-            if name not in ("id", _XSI_TYPE) and (name != "language" or value.lower() != "cel"):
-                self._note(owner, f"{etree.QName(str(name)).localname}={value}"[:80])
+        self._attributes(owner, element)
+        if element.get("language", "cel").lower() != "cel":
+            self._note(owner, f"language={element.get('language')}"[:80])
 
     def _lane_set(self, lane_set: etree._Element) -> None:
         self._attributes(lane_set, lane_set)
