@@ -243,7 +243,7 @@ class Jobs:
         try:
             self._handlers[name](arguments)
         except Exception as error:
-            _log.warning("Job %s failed.", job, exc_info=error)
+            _tell(f"Job {job}", error)
             self._note_failure(job, name, arguments, describe(error))
         else:
             self._forget_failures(job)
@@ -307,7 +307,7 @@ class Jobs:
                     tidied = time.monotonic()
             except Exception as error:
                 self._leads = False
-                _log.warning("No sign of life could be given.", exc_info=error)
+                _tell("A sign of life", error)
 
     def _beat_and_hand_on(self) -> None:
         # The jobs are read before the signs of life: whoever had booked one by then had given its first sign.
@@ -366,7 +366,10 @@ class Jobs:
             for name, seconds in self._every.items():
                 if self._leads and time.monotonic() >= due[name]:
                     due[name] = time.monotonic() + seconds
-                    self._do_round(name)
+                    try:
+                        self._do_round(name)
+                    except Exception as error:  # the database is away; the next round will tell
+                        _tell(f"The round of {name}", error)
 
     def _do_round(self, name: str) -> None:
         """No pause and no repetition here, the next round is one; but an administrator sees that it fails."""
@@ -375,22 +378,29 @@ class Jobs:
             self._handlers[name]({})
             self._forget_failures(job)
         except Exception as error:
-            _log.warning("The periodic %s failed.", name, exc_info=error)
+            _tell(f"The round of {name}", error)
             with self._database.transaction() as connection:
                 self._count_failure(connection, job, name, {}, describe(error), set_aside=True)
 
 
 class SignsOfLife:
-    """Tells the living from the dead by their beats and our own clock alone, so that nobody else's clock matters."""
+    """Tells the living from the dead by their beats and our own clock alone, so that nobody else's clock matters.
+
+    Time counts only while we listen: where the database was away, or we were, nobody could be heard.
+    """
 
     def __init__(self, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._patience = patience
         self._clock = clock
         self._heard: dict[str, tuple[int, float]] = {}
+        self._listened = clock()
 
     def living(self, beats: Mapping[str, int]) -> set[str]:
         """Whoever has a beat that we have not heard before, or heard for the first time not long ago."""
         now = self._clock()
+        if now - self._listened > self._patience / 2:
+            self._heard.clear()
+        self._listened = now
         for executor, beat in beats.items():
             if executor not in self._heard or self._heard[executor][0] != beat:
                 self._heard[executor] = (beat, now)
@@ -400,6 +410,12 @@ class SignsOfLife:
 
 _WAITING = ["ENQUEUED", "DELAYED"]
 _IN_ORDER_OF_AGE = sa.select(job_process.c.executor, job_process.c.beat).order_by(job_process.c.id)
+
+
+def _tell(what: str, error: Exception) -> None:
+    """Log a failure without the words of others, as `describe` has it; with them for those who ask for debugging."""
+    _log.warning("%s failed: %s", what, describe(error))
+    _log.debug("%s", what, exc_info=error)
 
 
 def _of(workflow: WorkflowStatus) -> tuple[str, str, dict[str, Any]]:

@@ -222,12 +222,36 @@ def test_finished_jobs_are_deleted_and_waiting_ones_are_not(
 def test_whoever_gives_no_new_sign_for_a_while_is_dead_until_he_gives_one() -> None:
     now = 0.0
     signs = SignsOfLife(patience=30, clock=lambda: now)
-    assert signs.living({"old": 41, "new": 1}) == {"old", "new"}
-    now = 29.0
-    assert signs.living({"old": 41, "new": 2}) == {"old", "new"}
+    for now in (0.0, 10.0, 20.0, 29.0):
+        assert signs.living({"old": 41, "new": int(now)}) == {"old", "new"}
     now = 31.0
-    assert signs.living({"old": 41, "new": 3}) == {"new"}
-    assert signs.living({"old": 42, "new": 3}) == {"old", "new"}
+    assert signs.living({"old": 41, "new": 31}) == {"new"}
+    assert signs.living({"old": 42, "new": 31}) == {"old", "new"}
+
+
+def test_nobody_is_dead_because_we_did_not_listen() -> None:
+    now = 0.0
+    signs = SignsOfLife(patience=30, clock=lambda: now)
+    signs.living({"other": 41})
+    now = 100.0
+    assert signs.living({"other": 41}) == {"other"}
+
+
+@pytest.mark.parametrize("away", ["reading", "transaction"])
+def test_rounds_go_on_after_the_database_was_away(
+    away: str, database: Database, started: Jobs, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missed = threading.Event()
+
+    def fail() -> Any:
+        missed.set()
+        raise sa.exc.OperationalError("BEGIN", {}, Exception())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, away, fail)
+        assert missed.wait(PATIENCE)
+    notebook.written.clear()
+    assert notebook.written.wait(PATIENCE)
 
 
 # ---- processes that die
