@@ -156,6 +156,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_regime")),
     )
     op.create_table(
+        "saved_search",
+        sa.Column("token", sa.String(length=22), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("values", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("token", name=op.f("pk_saved_search")),
+    )
+    with op.batch_alter_table("saved_search", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_saved_search_created_at"), ["created_at"], unique=False)
+
+    op.create_table(
         "student",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
@@ -693,6 +705,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_student_name")
 
     op.drop_table("student")
+    with op.batch_alter_table("saved_search", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_saved_search_created_at"))
+
+    op.drop_table("saved_search")
     op.drop_table("regime")
     op.drop_table("person")
     with op.batch_alter_table("organisation", schema=None) as batch_op:
