@@ -18,6 +18,7 @@ from engine.transfers.applications import (
     start,
 )
 from engine.transfers.operations import may_withdraw, register, withdraw
+from engine.transfers.values import shown, shown_all
 from engine.transfers.views import (
     STATES,
     Filters,
@@ -35,6 +36,6 @@ from engine.transfers.views import (
 __all__ = [
     "STATES", "Application", "CheckFailed", "Filters", "Transfer", "apply", "attach", "attachment_name", "cases_of",
     "decline", "draft", "drafts", "forget_orphans", "get", "history", "look_up", "may_withdraw", "open_attachment",
-    "prepare", "register", "ribbon", "save_draft", "search", "stands_against", "start", "started_by", "summaries",
-    "view_student", "withdraw",
+    "prepare", "register", "ribbon", "save_draft", "search", "shown", "shown_all", "stands_against", "start",
+    "started_by", "summaries", "view_student", "withdraw",
 ]  # fmt: skip
