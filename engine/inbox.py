@@ -6,6 +6,7 @@ the step that they prepare (`Pool.act`), each with its own row and audit entry.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,8 @@ from engine.db import Database
 from engine.errors import N_, Forbidden, Invalid, NotFound, XuejiError
 from engine.procedures import Version
 from engine.registry.tables import organisation
+
+log = logging.getLogger(__name__)
 
 PAGE = 20
 # Counting stops here: beyond it a list says 10,000+.
@@ -52,6 +55,15 @@ class NoBatch(Invalid):
 
     code = "no_batch"
     message = N_("This step is decided one by one.")
+
+
+class Unfinished(XuejiError):
+    """One task of a batch that failed for a technical reason, which must not hold up the others."""
+
+    status = 500
+    code = "unfinished"
+    message = N_("This one could not be completed for a technical reason. It stands as before.")
+    remedy = N_("Try it again; if it stays, tell your administrator.")
 
 
 @dataclass(frozen=True)
@@ -122,6 +134,46 @@ def mine(actor: Actor) -> sa.ColumnElement[bool]:
 
 
 @dataclass(frozen=True)
+class Step:
+    """A kind of task in the actor's inbox: the element, how many wait there, and how many of them are late."""
+
+    side: str | None
+    node: Node
+    menu: str
+    open: int
+    late: int
+
+
+def steps(connection: Connection, actor: Actor, *, at: datetime) -> list[Step]:
+    """The steps in which something waits for the actor, most first. A step of two versions counts as two."""
+    columns = task.c
+    waiting = sa.func.count().label("waiting")
+    rows = connection.execute(
+        sa.select(
+            columns.version_id,
+            columns.side,
+            columns.node,
+            columns.menu,
+            waiting,
+            sa.func.count(sa.case((columns.due_at <= at, 1))).label("late"),
+        )
+        .where(mine(actor))
+        .group_by(columns.version_id, columns.side, columns.node, columns.menu)
+        .order_by(waiting.desc(), columns.node, columns.version_id)
+    )
+    return [
+        Step(
+            row.side,
+            procedures.load(connection, row.version_id).node(row.side, row.node),
+            row.menu,
+            row.waiting,
+            row.late,
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True)
 class Menu:
     """One entry of the regime's own menu, with how many tasks wait under it and how many of them are late."""
 
@@ -131,60 +183,37 @@ class Menu:
     late: int
 
 
-def menus(connection: Connection, actor: Actor, *, at: datetime) -> list[Menu]:
-    """The menu of the actor's tasks, read from the diagrams of the cases they belong to."""
-    columns = task.c
-    rows = connection.execute(
-        sa.select(
-            columns.menu,
-            sa.func.min(columns.version_id),
-            sa.func.min(columns.side),
-            sa.func.min(columns.node),
-            sa.func.count(),
-            sa.func.count(sa.case((columns.due_at <= at, 1))),
-        )
-        .where(mine(actor))
-        .group_by(columns.menu)
-        .order_by(columns.menu)
-    )
+def menus(waiting: Sequence[Step], standing: Sequence[Node] = ()) -> list[Menu]:
+    """The menus of the steps in which something waits, after those of the `standing` steps, which may be empty."""
+    nodes = [*standing, *(step.node for step in waiting)]
+    english = {node.menu("zh"): node.menu("en") for node in reversed(nodes)}
     found = []
-    for path, _version_id, _side, _node, waiting, late in rows:
-        found.append(Menu(path, _english_menu(connection, actor, path), waiting, late))
+    for path in dict.fromkeys(node.menu("zh") for node in nodes):
+        under = [step for step in waiting if step.menu == path]
+        found.append(Menu(path, english[path], sum(step.open for step in under), sum(step.late for step in under)))
     return found
 
 
-def _english_menu(connection: Connection, actor: Actor, path: str) -> str:
-    row = connection.execute(
-        sa.select(task.c.version_id, task.c.side, task.c.node).where(mine(actor), task.c.menu == path).limit(1)
-    ).first()
-    if row is None:
-        return path
-    return procedures.load(connection, row.version_id).node(row.side, row.node).menu("en")
+def duties_of(connection: Connection, actor: Actor, versions: Sequence[Version]) -> list[Node]:
+    """The human steps of these versions that fall to the actor's organisation and duty, in the order of the case.
 
-
-@dataclass(frozen=True)
-class Step:
-    """A kind of task in the actor's inbox: the element and how many wait there."""
-
-    version_id: int
-    side: str | None
-    node: Node
-    menu: str
-    open: int
-
-
-def steps(connection: Connection, actor: Actor) -> list[Step]:
-    """The steps in which something waits for the actor, most first."""
-    columns = task.c
-    rows = connection.execute(
-        sa.select(columns.version_id, columns.side, columns.node, columns.menu, sa.func.count())
-        .where(mine(actor))
-        .group_by(columns.version_id, columns.side, columns.node, columns.menu)
-        .order_by(sa.func.count().desc(), columns.node)
-    )
+    An authority without schools of its own has none: nothing will ever wait for it.
+    """
+    if not actor.is_school and not _in_charge(connection, actor):
+        return []
+    kind = "school" if actor.is_school else "authority"
     return [
-        Step(row[0], row[1], procedures.load(connection, row[0]).node(row[1], row[2]), row[3], row[4]) for row in rows
+        node
+        for version in versions
+        for pool in version.graph.executable
+        for node in pool.nodes
+        if node.is_human and node.duty == actor.duty and pool.party(node.id) == f"{pool.side}_{kind}"
     ]
+
+
+def _in_charge(connection: Connection, actor: Actor) -> bool:
+    school = sa.exists().where(organisation.c.parent_id == actor.organisation_id, organisation.c.level == "school")
+    return bool(connection.scalar(sa.select(school)))
 
 
 SORTS: dict[str, Any] = {
@@ -283,20 +312,34 @@ def get(connection: Connection, actor: Actor, task_id: int) -> Task:
     return _task(connection, row)
 
 
+def some(connection: Connection, actor: Actor, task_ids: Sequence[int]) -> list[Task]:
+    """Those of these tasks that belong to the actor's organisation, in the order given, whatever became of them."""
+    rows = connection.execute(
+        sa.select(task).where(task.c.id.in_(task_ids), task.c.organisation_id == actor.organisation_id)
+    )
+    found = {row.id: _task(connection, row) for row in rows}
+    return [found[task_id] for task_id in task_ids if task_id in found]
+
+
 def of_case(connection: Connection, case_id: int) -> list[Task]:
     """Every task of a case in the order in which they opened. Who may see what of them is asked by the caller."""
     rows = connection.execute(sa.select(task).where(task.c.case_id == case_id).order_by(task.c.id))
     return [_task(connection, row) for row in rows]
 
 
-def next_alike(connection: Connection, actor: Actor, like: Task) -> int | None:
-    """The actor's next open task of the same step, most urgent first."""
-    return connection.scalar(
-        sa.select(task.c.id)
-        .where(mine(actor), task.c.node == like.node.id, task.c.menu == like.menu, task.c.id != like.id)
-        .order_by(*SORTS["due"])
-        .limit(1)
-    )
+def next_alike(
+    connection: Connection,
+    actor: Actor,
+    like: Task,
+    *,
+    where: sa.ColumnElement[bool] | None = None,
+    sort: str = "due",
+) -> int | None:
+    """The actor's next open task of the same step, in the order of the list that the actor works through."""
+    conditions = [mine(actor), task.c.node == like.node.id, task.c.menu == like.menu, task.c.id != like.id]
+    if where is not None:
+        conditions.append(where)
+    return connection.scalar(sa.select(task.c.id).where(*conditions).order_by(*SORTS[sort]).limit(1))
 
 
 # Completing ------------------------------------------------------------------------------------------------------
@@ -453,3 +496,6 @@ def _complete_one(database: Database, actor: Actor, task_id: int, entered: Mappi
             return Outcome(task_id, complete(connection, actor, task_id, entered, at=at))
     except XuejiError as error:
         return Outcome(task_id, None, error)
+    except Exception as error:
+        log.error("task %s of a batch failed", task_id, exc_info=error)
+        return Outcome(task_id, None, Unfinished())

@@ -289,6 +289,28 @@ def rule_for(connection: Connection, province: str, *, within: bool) -> Rule:
     return found.get(province) or found["*"]
 
 
+def serving(connection: Connection, province: str, kind: str, *, at: datetime) -> list[Version]:
+    """The versions under which a side in `province` would start now, those of moves across provinces first.
+
+    None where nothing is in force, since whoever asks wants to show what there is.
+    """
+    rule, version = regime_rule.c, procedure_version.c
+    rows = connection.execute(
+        sa.select(rule.province, rule.move, version.id)
+        .join(procedure_version, rule.regime == version.regime)
+        .where(
+            rule.province.in_((province, "*")),
+            version.kind == kind,
+            version.state == "deployed",
+            version.effective_from <= at,
+        )
+        .order_by(version.effective_from, version.number)
+    ).all()
+    newest = {(row.province, row.move): row.id for row in rows}
+    chosen = (newest.get((province, move), newest.get(("*", move))) for move in ("across", "within"))
+    return [load(connection, version_id) for version_id in dict.fromkeys(chosen) if version_id is not None]
+
+
 # Changing --------------------------------------------------------------------------------------------------------
 
 
