@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engine.audit import Actor
+from engine.audit import SYSTEM, Actor
 from engine.errors import Forbidden
 from engine.registry.tables import organisation_ancestor
 
@@ -24,14 +24,16 @@ CAPABILITIES: dict[str, Callable[[Actor], bool]] = {
     "work": _one_of("operator", "reviewer"),
     "query": _one_of(*DUTIES),
     "administer": _one_of("administrator"),
+    # What holds for the whole deployment: the calendar, the table of regimes, background work that was set aside.
+    "administer_deployment": lambda actor: actor.organisation_level == "ministry" and actor.duty == "administrator",
     "edit_procedures": _one_of("policy_editor"),
     "audit": _one_of("auditor"),
 }
 
 
 def may(actor: Actor, capability: str) -> bool:
-    """Whether the actor's duty allows it at all. Where it may be done is `jurisdiction`'s to say."""
-    return CAPABILITIES[capability](actor)
+    """Whether the actor's duty allows it at all; the system may do all. Where, is `jurisdiction`'s to say."""
+    return actor == SYSTEM or CAPABILITIES[capability](actor)
 
 
 def require(actor: Actor, capability: str) -> None:

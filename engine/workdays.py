@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection, Engine
 from engine import audit
 from engine.audit import Actor
 from engine.db import metadata
-from engine.errors import N_, Invalid
+from engine.errors import N_, Invalid, NotFound
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -180,9 +180,7 @@ def set_day(
 
     Whether the actor administers this deployment's calendar is asked by the caller, as permissions stand above.
     """
-    if not name.strip():
-        raise Invalid(N_("A day needs the name it is kept under, for example 国庆节."))
-    _enter(connection, Day(day, is_workday, name.strip(), source.strip()))
+    _enter(connection, _checked(Day(day, is_workday, name.strip(), source.strip())))
     audit.record(
         connection,
         actor,
@@ -195,17 +193,42 @@ def set_day(
     _touch(connection)
 
 
+def clear_day(connection: Connection, actor: Actor, day: date, *, at: datetime) -> None:
+    """Take back what was entered for a day: it is again what the package or its weekday says. Raises `NotFound`."""
+    this_day = calendar_day.c.day == day
+    was_workday = connection.scalar(sa.select(calendar_day.c.is_workday).where(this_day))
+    if was_workday is None:
+        raise NotFound(N_("Nothing was entered for this day."))
+    connection.execute(calendar_day.delete().where(this_day))
+    audit.record(
+        connection,
+        actor,
+        "calendar.day_cleared",
+        "calendar_day",
+        day.toordinal(),
+        at=at,
+        before={"day": day.isoformat(), "is_workday": was_workday},
+    )
+    _touch(connection)
+
+
 def publish_year(
     connection: Connection, actor: Actor, year: int, days: Iterable[Day], source: str, *, at: datetime
 ) -> None:
-    """Enter the State Council's notice for a year as a whole. From now on nothing counted in it is provisional."""
-    days = list(days)
-    if any(day.day.year != year for day in days):
-        raise Invalid(N_("Every day of the notice must lie in %(year)s."), year=year)
+    """Enter the State Council's notice for a year as a whole. From now on nothing counted in it is provisional.
+
+    A notice may also name days of the December before, at which a long new year's holiday begins.
+    """
+    source = source.strip()
+    if not source:
+        raise Invalid(N_("Say which notice the year comes from."))
+    days = [_checked(Day(day.day, day.is_workday, day.name.strip(), source)) for day in days]
+    if not all(_belongs(day.day, year) for day in days):
+        raise Invalid(N_("Every day of the notice must lie in %(year)s, or in the December before."), year=year)
     connection.execute(calendar_year.delete().where(calendar_year.c.year == year))
     connection.execute(calendar_year.insert(), {"year": year, "source": source})
     for day in days:
-        _enter(connection, Day(day.day, day.is_workday, day.name, source))
+        _enter(connection, day)
     audit.record(
         connection,
         actor,
@@ -219,12 +242,31 @@ def publish_year(
 
 
 def retract_year(connection: Connection, actor: Actor, year: int, *, at: datetime) -> None:
-    """Take back a year that was entered by mistake, with all of its days."""
-    connection.execute(calendar_year.delete().where(calendar_year.c.year == year))
+    """Take back a year that was entered by mistake, with all of its days. Raises `NotFound`."""
+    this_year = calendar_year.c.year == year
+    source = connection.scalar(sa.select(calendar_year.c.source).where(this_year))
+    if source is None:
+        raise NotFound(N_("No notice was entered for %(year)s."), year=year)
+    connection.execute(calendar_year.delete().where(this_year))
     in_year = calendar_day.c.day.between(date(year, 1, 1), date(year, 12, 31))
-    connection.execute(calendar_day.delete().where(in_year))
-    audit.record(connection, actor, "calendar.year_retracted", "calendar_year", year, at=at)
+    # Of the December before, only what came with this notice.
+    before = sa.and_(calendar_day.c.day.between(date(year - 1, 12, 1), date(year, 1, 1)), calendar_day.c.source == source)
+    connection.execute(calendar_day.delete().where(in_year | before))
+    audit.record(connection, actor, "calendar.year_retracted", "calendar_year", year, at=at, before={"source": source})
     _touch(connection)
+
+
+def _belongs(day: date, year: int) -> bool:
+    return day.year == year or (day.year == year - 1 and day.month == 12)
+
+
+def _checked(day: Day) -> Day:
+    """Raises `Invalid` for what a row has no room for."""
+    if not day.name or len(day.name) > 60:
+        raise Invalid(N_("A day needs the name it is kept under, for example 国庆节."))
+    if len(day.source) > 200:
+        raise Invalid(N_("The source is at most 200 characters long."))
+    return day
 
 
 def _enter(connection: Connection, day: Day) -> None:
