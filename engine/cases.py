@@ -20,7 +20,7 @@ from engine.accounts import membership, person
 from engine.audit import SYSTEM, Actor
 from engine.bpmn import expressions, forms, runtime
 from engine.bpmn.catalogue import MESSAGES
-from engine.bpmn.graph import OWNER, Node
+from engine.bpmn.graph import OWNER, Node, Pool
 from engine.bpmn.runtime import Opened, Step
 from engine.db import UtcDateTime, Write, metadata, write
 from engine.errors import N_, Conflict, NotFound, XuejiError
@@ -177,6 +177,13 @@ notice = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("read_at", UtcDateTime),
     sa.Index("ix_notice_organisation_id_at", "organisation_id", "at"),
+    # For the number on every page; most notices have been read.
+    sa.Index(
+        "ix_notice_unread",
+        "organisation_id",
+        postgresql_where=sa.text("read_at IS NULL"),
+        sqlite_where=sa.text("read_at IS NULL"),
+    ),
     sa.Index("ix_notice_case_id", "case_id"),
 )
 
@@ -951,3 +958,86 @@ def tell(
     ]
     if rows:
         connection.execute(notice.insert(), rows)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What an organisation was told. `step` is the element that it speaks of, where there is one."""
+
+    id: int
+    case_id: int
+    # transfer, or the name of a plain procedure.
+    case_kind: str
+    kind: str
+    values: dict[str, Any]
+    at: datetime
+    read_at: datetime | None
+    step: Node | None
+
+
+def notices(
+    connection: Connection, actor: Actor, *, unread: bool = False, limit: int, offset: int = 0, counted: int
+) -> tuple[list[Notice], int]:
+    """One page of what the actor's organisation was told, newest first, and how many there are up to `counted`."""
+    conditions = [notice.c.organisation_id == actor.organisation_id]
+    if unread:
+        conditions.append(notice.c.read_at.is_(None))
+    total = _count_notices(connection, conditions, counted)
+    rows = connection.execute(
+        sa.select(notice, case.c.kind.label("case_kind"))
+        .join(case, notice.c.case_id == case.c.id)
+        .where(*conditions)
+        .order_by(notice.c.at.desc(), notice.c.id.desc())
+        .limit(limit)
+        .offset(offset)
+    ).all()
+    pools = _pools(connection, {row.case_id for row in rows})
+    found = [
+        Notice(row.id, row.case_id, row.case_kind, row.kind, row.values, row.at, row.read_at, _step(row, pools))
+        for row in rows
+    ]
+    return found, total
+
+
+def unread_notices(connection: Connection, actor: Actor, *, counted: int) -> int:
+    """How many notices nobody in the actor's organisation has read, counted up to `counted`."""
+    unread = [notice.c.organisation_id == actor.organisation_id, notice.c.read_at.is_(None)]
+    return _count_notices(connection, unread, counted)
+
+
+def read_notices(connection: Connection, actor: Actor, notice_id: int | None = None, *, at: datetime) -> int:
+    """Mark one notice of the actor's organisation as read, or all of them. Answers how many were unread."""
+    unread = [notice.c.organisation_id == actor.organisation_id, notice.c.read_at.is_(None), notice.c.at <= at]
+    if notice_id is not None:
+        unread.append(notice.c.id == notice_id)
+    read = connection.execute(notice.update().where(*unread).values(read_at=at)).rowcount
+    if read:
+        audit.record(connection, actor, "notice.read", "notice", notice_id, at=at, after={"notices": read})
+    return read
+
+
+def _count_notices(connection: Connection, conditions: list[sa.ColumnElement[bool]], counted: int) -> int:
+    found = sa.select(notice.c.id).where(*conditions).limit(counted).subquery()
+    return connection.scalar(sa.select(sa.func.count()).select_from(found)) or 0
+
+
+def _pools(connection: Connection, case_ids: Iterable[int]) -> dict[int, list[Pool]]:
+    """The pools that each case runs in."""
+    found: dict[int, list[Pool]] = {}
+    rows = connection.execute(
+        sa.select(instance.c.case_id, instance.c.version_id, instance.c.side).where(
+            instance.c.case_id.in_(list(case_ids))
+        )
+    )
+    for row in rows:
+        found.setdefault(row.case_id, []).append(procedures.load(connection, row.version_id).pool(row.side))
+    return found
+
+
+def _step(row: Any, pools: Mapping[int, list[Pool]]) -> Node | None:
+    """The human step that a notice is about: for what a timer set off, the step on whose edge the timer stands."""
+    node_id, party = row.values.get("node"), row.values.get("party")
+    for pool in pools.get(row.case_id, ()):
+        if node_id in pool.by_id and pool.party(node_id) == party:
+            return pool.host_of(node_id)
+    return None

@@ -229,6 +229,17 @@ class Pool(Described):
             and one.menu("zh") == other.menu("zh")
         )
 
+    def host_of(self, node_id: str) -> Node:
+        """The activity on whose edge the branch with this node begins; the node itself where it begins elsewhere."""
+        node, seen = self.by_id[node_id], {node_id}
+        while not node.attached_to:
+            before = self.incoming.get(node.id, [])
+            if len(before) != 1 or before[0].source in seen:
+                return self.by_id[node_id]
+            node = self.by_id[before[0].source]
+            seen.add(node.id)
+        return self.by_id[node.attached_to]
+
     @cached_property
     def application(self) -> Node | None:
         """The first user task after the start: the application form of a receiving pool."""

@@ -327,6 +327,13 @@ def upgrade() -> None:
     with op.batch_alter_table("notice", schema=None) as batch_op:
         batch_op.create_index("ix_notice_case_id", ["case_id"], unique=False)
         batch_op.create_index("ix_notice_organisation_id_at", ["organisation_id", "at"], unique=False)
+        batch_op.create_index(
+            "ix_notice_unread",
+            ["organisation_id"],
+            unique=False,
+            postgresql_where=sa.text("read_at IS NULL"),
+            sqlite_where=sa.text("read_at IS NULL"),
+        )
 
     op.create_table(
         "organisation_ancestor",
@@ -354,6 +361,7 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("effective_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("diagram", sa.LargeBinary(), nullable=False),
         sa.Column("document", sa.Text(), nullable=False),
@@ -666,6 +674,9 @@ def downgrade() -> None:
 
     op.drop_table("organisation_ancestor")
     with op.batch_alter_table("notice", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_notice_unread", postgresql_where=sa.text("read_at IS NULL"), sqlite_where=sa.text("read_at IS NULL")
+        )
         batch_op.drop_index("ix_notice_organisation_id_at")
         batch_op.drop_index("ix_notice_case_id")
 
