@@ -23,19 +23,21 @@ from engine.transfers.views import (
     STATES,
     Filters,
     Transfer,
-    cases_of,
+    Waiting,
     get,
     history,
+    places_waiting,
     ribbon,
     search,
     started_by,
     summaries,
     view_student,
+    waiting_where,
 )
 
 __all__ = [
-    "STATES", "Application", "CheckFailed", "Filters", "Transfer", "apply", "attach", "attachment_name", "cases_of",
+    "STATES", "Application", "CheckFailed", "Filters", "Transfer", "Waiting", "apply", "attach", "attachment_name",
     "decline", "draft", "drafts", "forget_orphans", "get", "history", "look_up", "may_withdraw", "open_attachment",
-    "prepare", "register", "ribbon", "save_draft", "search", "shown", "shown_all", "stands_against", "start",
-    "started_by", "summaries", "view_student", "withdraw",
+    "places_waiting", "prepare", "register", "ribbon", "save_draft", "search", "shown", "shown_all", "stands_against",
+    "start", "started_by", "summaries", "view_student", "waiting_where", "withdraw",
 ]  # fmt: skip

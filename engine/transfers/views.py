@@ -181,7 +181,8 @@ def history(connection: Connection, actor: Actor, case_id: int) -> list[Entry]:
     sides = cases.sides(connection, actor, case_id)
     done = [item for item in inbox.of_case(connection, case_id) if item.state == "done"]
     names = _names(connection, done)
-    found = [_entry(item, names, own=item.side in sides) for item in done]
+    # A plain case has no sides, so nobody stands on another one.
+    found = [_entry(item, names, own=item.side is None or item.side in sides) for item in done]
     schools = _parties(connection, case_id)
     for item in messages.of_case(connection, case_id):
         side = RELEASING if item.to_side == RECEIVING else RECEIVING
@@ -306,8 +307,6 @@ def search(
         .join(transfer, transfer.c.case_id == case_scope.c.case_id)
         .where(case_scope.c.organisation_id == actor.organisation_id, *_conditions(filters, at))
     )
-    if filters.name or filters.number:
-        matching = matching.join(student, transfer.c.student_id == student.c.id)
     counted = matching.limit(COUNTED + 1).subquery()
     total = connection.scalar(sa.select(sa.func.count()).select_from(counted)) or 0
     page = max(page, 1)
@@ -330,17 +329,70 @@ def started_by(connection: Connection, actor: Actor, *, page: int = 1, size: int
     return Found([found[case_id] for case_id in ids], total, page, size)
 
 
-def cases_of(filters: Filters, *, at: datetime) -> sa.ColumnElement[bool]:
-    """The same filters as a condition on the inbox's tasks, so that both lists narrow alike."""
-    matching = sa.select(transfer.c.case_id).where(*_conditions(filters, at, of_case=True))
-    if filters.name or filters.number:
-        matching = matching.join(student, transfer.c.student_id == student.c.id)
-    return task.c.case_id.in_(matching)
+@dataclass(frozen=True)
+class Waiting:
+    """How the inbox is narrowed: the actor's own side's school, the other side's region, and whom it is about."""
+
+    school_id: int | None = None
+    division: str = ""
+    name: str = ""
+    number: str = ""
 
 
-def _conditions(filters: Filters, at: datetime, *, of_case: bool = False) -> list[sa.ColumnElement[bool]]:
+def waiting_where(narrowed: Waiting) -> sa.ColumnElement[bool] | None:
+    """The condition on the inbox's tasks; None where nothing narrows them."""
+    own, other = _own_and_other()
     found: list[sa.ColumnElement[bool]] = []
-    if filters.kind and not of_case:
+    if narrowed.school_id is not None:
+        found.append(own == narrowed.school_id)
+    if narrowed.division:
+        found.append(other.in_(_schools_in(narrowed.division)))
+    if narrowed.name:
+        found.append(_about(student.c.name == narrowed.name.strip()))
+    if narrowed.number:
+        found.append(_number(narrowed.number))
+    return sa.exists().where(transfer.c.case_id == task.c.case_id, *found) if found else None
+
+
+def _own_and_other() -> tuple[sa.ColumnElement[int], sa.ColumnElement[int]]:
+    """The school of a task's own side, and the one of the other side."""
+    receiving, releasing = transfer.c.receiving_school_id, transfer.c.releasing_school_id
+    mine = task.c.side == RECEIVING
+    return sa.case((mine, receiving), else_=releasing), sa.case((mine, releasing), else_=receiving)
+
+
+@dataclass(frozen=True)
+class Places:
+    """What a list can be narrowed to: the own side's schools (id and name), the other side's provinces."""
+
+    schools: tuple[tuple[int, str], ...]
+    provinces: tuple[str, ...]
+
+
+def places_waiting(connection: Connection, actor: Actor) -> Places:
+    """The schools and provinces of the transfers that wait for the actor."""
+    own, other = _own_and_other()
+    of_own, of_other = organisation.alias("own"), organisation.alias("other")
+    province = sa.func.substr(of_other.c.division_code, 1, 2)
+    rows = connection.execute(
+        sa.select(of_own.c.id, of_own.c.name, province.label("province"))
+        .select_from(task)
+        .join(transfer, transfer.c.case_id == task.c.case_id)
+        .join(of_own, of_own.c.id == own)
+        .join(of_other, of_other.c.id == other)
+        .where(inbox.mine(actor))
+        .distinct()
+    ).all()
+    schools = {(row.id, row.name) for row in rows}
+    return Places(
+        tuple(sorted(schools, key=lambda school: school[1])),
+        tuple(sorted({f"{row.province}0000" for row in rows if row.province})),
+    )
+
+
+def _conditions(filters: Filters, at: datetime) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = []
+    if filters.kind:
         found.append(case_scope.c.receiving if filters.kind == "in" else case_scope.c.releasing)
     if filters.school_id is not None:
         found.append(_either_school(sa.select(sa.literal(filters.school_id)), filters.kind))
@@ -351,7 +403,7 @@ def _conditions(filters: Filters, at: datetime, *, of_case: bool = False) -> lis
     if filters.state:
         found.append(transfer.c.state == filters.state)
     if filters.name:
-        found.append(student.c.name == filters.name.strip())
+        found.append(_about(student.c.name == filters.name.strip()))
     if filters.number:
         found.append(_number(filters.number))
     if filters.holder_id is not None or filters.late:
@@ -374,7 +426,11 @@ def _number(text: str) -> sa.ColumnElement[bool]:
     wanted = numbers.normalise(text)
     if wanted.startswith("ZX"):
         return transfer.c.number == wanted
-    return students.number_column(wanted) == wanted
+    return _about(students.number_column(wanted) == wanted)
+
+
+def _about(whom: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    return transfer.c.student_id.in_(sa.select(student.c.id).where(whom))
 
 
 def _held(filters: Filters, at: datetime) -> sa.ColumnElement[bool]:
