@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -21,13 +22,23 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from engine import audit
+from engine.accounts import person
 from engine.audit import SYSTEM, Actor
 from engine.bpmn import checks, reader
 from engine.bpmn.checks import Finding
-from engine.bpmn.graph import Described, Node, Pool, ProcessGraph
+from engine.bpmn.graph import BASES, SIDES, Described, Node, Pool, ProcessGraph
 from engine.bpmn.runtime import Specification
 from engine.db import UtcDateTime, metadata
-from engine.errors import N_, Conflict, Invalid, NotFound, XuejiError
+from engine.errors import N_, Conflict, Forbidden, Invalid, NotFound, XuejiError
+from engine.permissions import require
+from engine.registry import divisions, organisations
+
+# Which kind of case has two pools, one for each side.
+TRANSFER = "transfer"
+MAX_DOCUMENT = 1024 * 1024
+# The general rule's province, and the moves that rules speak of.
+EVERYWHERE = "*"
+MOVES = ("across", "within")
 
 regime = sa.Table(
     "regime",
@@ -45,7 +56,7 @@ regime = sa.Table(
 regime_rule = sa.Table(
     "regime_rule",
     metadata,
-    # The side's own province; `*` for every province without a rule of its own.
+    # The side's own province; `EVERYWHERE` for every province without a rule of its own.
     sa.Column("province", sa.String(6), primary_key=True),
     # within: both schools in this province; across: they lie in two.
     sa.Column("move", sa.String(10), primary_key=True),
@@ -68,6 +79,7 @@ procedure_version = sa.Table(
     sa.Column("state", sa.String(10), nullable=False),
     # From when new cases start under it; the latest one before now is in force.
     sa.Column("effective_from", UtcDateTime),
+    sa.Column("retired_at", UtcDateTime),
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("diagram", sa.LargeBinary, nullable=False),
     # The document as CSV: clause, text, modelled.
@@ -90,6 +102,14 @@ class NotDeployable(Invalid):
     def __init__(self, findings: list[Finding]) -> None:
         super().__init__()
         self.findings = findings
+
+
+class KeptElsewhere(Forbidden):
+    """A regime that another authority's policy staff keep."""
+
+    code = "kept_elsewhere"
+    message = N_("The versions of this regime are kept by the policy staff of another authority.")
+    remedy = N_("Ask the ministry's policy staff, or those of the province whose regime it is.")
 
 
 class NoneInForce(XuejiError):
@@ -132,6 +152,20 @@ class Regime:
 
 
 @dataclass(frozen=True)
+class Fact:
+    """One thing that the document states as a whole. `holder` is the pool that it concerns; None: all of them."""
+
+    key: str
+    holder: Pool | None
+    text: str
+    text_en: str
+    clauses: tuple[str, ...]
+
+    def label(self, locale: str) -> str:
+        return self.text_en or self.text if locale.startswith("en") else self.text
+
+
+@dataclass(frozen=True)
 class Rule:
     """Why a side runs under a regime."""
 
@@ -171,7 +205,28 @@ class Version:
 
     def quote(self, element: Described) -> list[Sentence]:
         """The sentences that an element stands for, in the order of its references."""
-        return [sentence for clause in element.clauses for sentence in self._by_clause.get(clause, ())]
+        return self.sentences_of(element.clauses)
+
+    def sentences_of(self, clauses: Iterable[str]) -> list[Sentence]:
+        """The sentences of these references, in their order."""
+        return [sentence for clause in clauses for sentence in self._by_clause.get(clause, ())]
+
+    @cached_property
+    def facts(self) -> tuple[Fact, ...]:
+        """What the document states as a whole, and for one pool."""
+        holders = [(None, self.graph.properties), *((pool, pool.properties) for pool in self.graph.pools)]
+        return tuple(
+            Fact(
+                name.removeprefix("document."),
+                pool,
+                text,
+                properties.get(f"{name}.en", ""),
+                _split(properties.get(f"{name}.clause", "")),
+            )
+            for pool, properties in holders
+            for name, text in properties.items()
+            if name.startswith("document.") and not name.endswith((".en", ".clause"))
+        )
 
     def pool(self, side: str | None) -> Pool:
         return self.graph.pool(side)
@@ -188,38 +243,88 @@ class Version:
         return self._specifications[side]
 
     def findings(self) -> list[Finding]:
-        """What the rules find in the diagram, and between the diagram and its document."""
-        return checks.findings(self.graph) + list(_clauses(self))
+        """What the rules find in the diagram, in its fitness for its kind, and between it and its document."""
+        return [*checks.findings(self.graph), *_kind(self), *_clauses(self)]
+
+
+def decode_document(content: bytes) -> str:
+    """A `document.csv` as text, in UTF-8 or as spreadsheets in China save it. Raises `Invalid`."""
+    if len(content) > MAX_DOCUMENT:
+        raise Invalid(N_("The document is larger than 1 MB."))
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise Invalid(N_("The document is no text. Save it as CSV in UTF-8."))
 
 
 def read_document(text: str) -> tuple[Sentence, ...]:
-    """The sentences of a `document.csv`. Raises `Invalid` where columns are missing."""
-    rows = csv.DictReader(io.StringIO(text))
-    if text.strip() and not {"clause", "text", "modelled"} <= set(rows.fieldnames or ()):
-        raise Invalid(N_("The document needs the columns clause, text and modelled."))
-    return tuple(Sentence(row["clause"], row["text"], row["modelled"] or "") for row in rows)
+    """The sentences of a `document.csv`. Raises `Invalid` where columns are missing, or one of a row's cells."""
+    if "\0" in text:
+        raise Invalid(N_("The document is no text. Save it as CSV in UTF-8."))
+    rows = csv.reader(io.StringIO(text, newline=""))
+    try:
+        columns = next(rows, [])
+        if not columns:
+            return ()
+        if not {"clause", "text", "modelled"} <= set(columns):
+            raise Invalid(N_("The document needs the columns clause, text and modelled."))
+        return tuple(_sentence(columns, row, rows.line_num) for row in rows if any(row))
+    except csv.Error:
+        raise Invalid(N_("The document can not be read near line %(line)s."), line=rows.line_num) from None
+
+
+def _sentence(columns: list[str], row: list[str], line: int) -> Sentence:
+    cells = dict(zip(columns, row, strict=False))
+    if len(row) > len(columns) or not (cells.get("clause") and cells.get("text")):
+        raise Invalid(
+            N_("Line %(line)s of the document needs a clause, a text and nothing beyond its columns."), line=line
+        )
+    return Sentence(cells["clause"].strip(), cells["text"], cells.get("modelled", ""))
+
+
+def _split(clauses: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in clauses.split(";") if part.strip())
+
+
+def _kind(version: Version) -> Iterator[Finding]:
+    """A transfer runs in two pools; a file without them could be deployed, but nobody could start under it."""
+    sides = {pool.side for pool in version.graph.executable}
+    if version.kind == TRANSFER and not sides.issuperset(SIDES):
+        yield Finding("kind", "error", version.graph.id,
+                      N_("A transfer needs two executable pools, side = receiving and side = releasing."))  # fmt: skip
 
 
 def _clauses(version: Version) -> Iterator[Finding]:
-    """References into nothing, and sentences that nothing stands for."""
+    """References into nothing, sentences that nothing stands for, and references that mean two sentences."""
     if not version.sentences:
         return
-    known = {sentence.clause for sentence in version.sentences}
+    known = [sentence.clause for sentence in version.sentences]
     used: set[str] = set()
-    for element in checks.described(version.graph):
-        used.update(element.clauses)
-        for clause in element.clauses:
-            if clause not in known:
-                yield Finding("clause", "error", element.id, N_("The document has no clause “%(clause)s”."),
-                              {"clause": clause})  # fmt: skip
-    for holder in (version.graph.properties, *(pool.properties for pool in version.graph.pools)):
-        for name, value in holder.items():
-            if name.endswith(".clause"):
-                used.update(part.strip() for part in value.split(";"))
+    for element, clause in _references(version):
+        used.add(clause)
+        if clause not in known:
+            yield Finding("clause", "error", element, N_("The document has no clause “%(clause)s”."),
+                          {"clause": clause})  # fmt: skip
     for sentence in version.sentences:
         if sentence.modelled == "yes" and sentence.clause not in used:
             yield Finding("clause", "warning", version.graph.id, N_("No element stands for clause “%(clause)s”."),
                           {"clause": sentence.clause})  # fmt: skip
+    for clause in dict.fromkeys(known):
+        if known.count(clause) > 1:
+            yield Finding("clause", "warning", version.graph.id, N_("The document has clause “%(clause)s” twice."),
+                          {"clause": clause})  # fmt: skip
+
+
+def _references(version: Version) -> Iterator[tuple[str, str]]:
+    """Every reference into the document, with the id of the element that makes it."""
+    graph = version.graph
+    yield from ((graph.id, clause) for clause in _split(graph.properties.get("clause", "")))
+    for element in checks.described(graph):
+        yield from ((element.id, clause) for clause in element.clauses)
+    for fact in version.facts:
+        yield from ((fact.holder.id if fact.holder else graph.id, clause) for clause in fact.clauses)
 
 
 # Reading ---------------------------------------------------------------------------------------------------------
@@ -268,6 +373,93 @@ def in_force(connection: Connection, regime_key: str, kind: str, *, at: datetime
     return load(connection, found)
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where a version stands in the life of its procedure."""
+
+    id: int
+    regime: str
+    kind: str
+    number: int
+    # draft; scheduled: in force from a later day; in_force; superseded: another one is in force now; retired.
+    state: str
+    effective_from: datetime | None
+    # From when another one is in force, as far as that is known now, or when it was retired.
+    until: datetime | None
+    sha256: str
+    note: str
+    # The name of whoever uploaded it; None for the versions that came with the product.
+    uploaded_by: str | None
+    uploaded_at: datetime
+
+
+def standings(connection: Connection, *, at: datetime) -> list[Standing]:
+    """Every version of every procedure, the newest first."""
+    columns = procedure_version.c
+    rows = connection.execute(
+        sa.select(
+            columns.id, columns.regime, columns.kind, columns.number, columns.state, columns.effective_from,
+            columns.retired_at, columns.sha256, columns.note, columns.uploaded_at, person.c.name,
+        )
+        .join(person, columns.uploaded_by == person.c.id, isouter=True)
+        .order_by(columns.regime, columns.kind, columns.number.desc())
+    ).all()  # fmt: skip
+    states = _states(rows, at)
+    return [
+        Standing(
+            row.id, row.regime, row.kind, row.number, *states[row.id], row.sha256, row.note, row.name, row.uploaded_at
+        )
+        for row in rows
+    ]
+
+
+def _states(rows: Sequence[Any], at: datetime) -> dict[int, tuple[str, datetime | None, datetime | None]]:
+    """State, first and last day of each version, by its id."""
+    found = {row.id: (row.state, row.effective_from, row.retired_at) for row in rows}
+    lines: dict[tuple[str, str], list[Any]] = {}
+    for row in sorted(
+        (row for row in rows if row.state == "deployed"), key=lambda row: (row.effective_from, row.number)
+    ):
+        lines.setdefault((row.regime, row.kind), []).append(row)
+    for line in lines.values():
+        for row, after in zip(line, [*line[1:], None], strict=True):
+            until = after.effective_from if after else None
+            begun, over = row.effective_from <= at, until is not None and until <= at
+            state = "superseded" if over else "in_force" if begun else "scheduled"
+            found[row.id] = (state, row.effective_from, until)
+    return found
+
+
+def standing(connection: Connection, version_id: int, *, at: datetime) -> Standing:
+    """Where one version stands. Raises `NotFound`."""
+    found = next((item for item in standings(connection, at=at) if item.id == version_id), None)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def heir(known: Sequence[Standing], of: Standing) -> Standing | None:
+    """The version that would be in force if this one were retired now."""
+    before = [item for item in known if (item.regime, item.kind, item.state) == (of.regime, of.kind, "superseded")]
+    return max(before, key=lambda item: (item.effective_from, item.number), default=None)
+
+
+def may_edit(connection: Connection, actor: Actor, regime_key: str) -> bool:
+    """Whether the actor keeps the versions of a regime.
+
+    The ministry's policy staff keep every regime, a province's the one that serves this province alone.
+    """
+    if actor == SYSTEM:
+        return True
+    if actor.duty != "policy_editor" or actor.organisation_id is None:
+        return False
+    if actor.organisation_level == "ministry":
+        return True
+    served = {rule.province for rule in rules(connection) if rule.regime == regime_key}
+    own = organisations.get(connection, actor.organisation_id).division_code
+    return actor.organisation_level == "province" and served == {own}
+
+
 def regimes(connection: Connection) -> dict[str, Regime]:
     """All regimes by key, in their order."""
     rows = connection.execute(sa.select(regime).order_by(regime.c.position, regime.c.key))
@@ -284,9 +476,9 @@ def rule_for(connection: Connection, province: str, *, within: bool) -> Rule:
     """The rule that says under which regime a side in `province` runs. Raises `NoneInForce` without any."""
     move = "within" if within else "across"
     found = {rule.province: rule for rule in rules(connection) if rule.move == move}
-    if province not in found and "*" not in found:
+    if province not in found and EVERYWHERE not in found:
         raise NoneInForce
-    return found.get(province) or found["*"]
+    return found.get(province) or found[EVERYWHERE]
 
 
 def serving(connection: Connection, province: str, kind: str, *, at: datetime) -> list[Version]:
@@ -299,7 +491,7 @@ def serving(connection: Connection, province: str, kind: str, *, at: datetime) -
         sa.select(rule.province, rule.move, version.id)
         .join(procedure_version, rule.regime == version.regime)
         .where(
-            rule.province.in_((province, "*")),
+            rule.province.in_((province, EVERYWHERE)),
             version.kind == kind,
             version.state == "deployed",
             version.effective_from <= at,
@@ -307,7 +499,7 @@ def serving(connection: Connection, province: str, kind: str, *, at: datetime) -
         .order_by(version.effective_from, version.number)
     ).all()
     newest = {(row.province, row.move): row.id for row in rows}
-    chosen = (newest.get((province, move), newest.get(("*", move))) for move in ("across", "within"))
+    chosen = (newest.get((province, move), newest.get((EVERYWHERE, move))) for move in ("across", "within"))
     return [load(connection, version_id) for version_id in dict.fromkeys(chosen) if version_id is not None]
 
 
@@ -315,26 +507,64 @@ def serving(connection: Connection, province: str, kind: str, *, at: datetime) -
 
 
 def set_rule(
-    connection: Connection, actor: Actor, province: str, move: str, regime_key: str, reason: str, *, at: datetime
+    connection: Connection,
+    actor: Actor,
+    province: str,
+    move: str,
+    regime_key: str,
+    reason: str,
+    *,
+    basis: str = "inferred",
+    at: datetime,
 ) -> None:
     """Let a province's side of a transfer run under another regime from now on. What runs is not changed.
 
-    Such an entry is somebody's decision and stands in no document, so its basis is `inferred`.
+    Without a document that says so it is somebody's decision, and its basis `inferred`. Raises `Invalid`.
     """
-    if regime_key not in regimes(connection) or move not in ("within", "across"):
-        raise Invalid
-    where = (regime_rule.c.province == province) & (regime_rule.c.move == move)
-    before = connection.scalar(sa.select(regime_rule.c.regime).where(where))
-    connection.execute(regime_rule.delete().where(where))
+    require(actor, "administer_deployment")
+    if not _is_place(province) or move not in MOVES:
+        raise NotFound
+    _refuse(
+        regime=N_("Choose a regime.") if regime_key not in regimes(connection) else "",
+        basis=N_("Choose one of the values given.") if basis not in BASES else "",
+        reason=_bad_text(reason, 300) or ("" if reason.strip() else N_("This is required.")),
+    )
+    before = _take_out(connection, province, move)
     connection.execute(
         regime_rule.insert(),
-        {"province": province, "move": move, "regime": regime_key, "basis": "inferred", "reason": reason},
+        {"province": province, "move": move, "regime": regime_key, "basis": basis, "reason": reason.strip()},
     )
     audit.record(
         connection, actor, "regime_rule.set", "regime_rule", None, at=at,
         before={"province": province, "move": move, "regime": before},
-        after={"province": province, "move": move, "regime": regime_key},
+        after={"province": province, "move": move, "regime": regime_key, "basis": basis},
     )  # fmt: skip
+
+
+def remove_rule(connection: Connection, actor: Actor, province: str, move: str, *, at: datetime) -> None:
+    """Let a province fall back to the general rule. Raises `Invalid` for the general rule itself."""
+    require(actor, "administer_deployment")
+    if province == EVERYWHERE:
+        raise Invalid(N_("The general rule can be changed, but not removed."))
+    before = _take_out(connection, province, move)
+    if before is None:
+        raise NotFound
+    audit.record(
+        connection, actor, "regime_rule.removed", "regime_rule", None, at=at,
+        before={"province": province, "move": move, "regime": before},
+    )  # fmt: skip
+
+
+def _take_out(connection: Connection, province: str, move: str) -> str | None:
+    """Delete a rule. Answers its regime, None where there was none."""
+    here = (regime_rule.c.province == province) & (regime_rule.c.move == move)
+    before = connection.scalar(sa.select(regime_rule.c.regime).where(here))
+    connection.execute(regime_rule.delete().where(here))
+    return before
+
+
+def _is_place(province: str) -> bool:
+    return province == EVERYWHERE or province in {division.code for division in divisions.children()}
 
 
 def set_window(
@@ -350,18 +580,18 @@ def set_window(
 
     Raises `Invalid` for what is no day of the year, or for one without the other.
     """
+    require(actor, "administer_deployment")
+    before = regimes(connection).get(regime_key)
+    if before is None:
+        raise NotFound
     closed_from, closed_until = closed_from or None, closed_until or None
-    for day in (closed_from, closed_until):
-        if day is not None and not _is_day(day):
-            raise Invalid(N_("Write a day of the year like 07-15."))
+    days = {"closed_from": closed_from, "closed_until": closed_until}
+    _refuse(
+        **{name: N_("Write a day of the year like 07-15.") for name, day in days.items() if day and not _is_day(day)}
+    )
     if (closed_from is None) != (closed_until is None):
         raise Invalid(N_("Give both days, or neither."))
-    if regime_key not in regimes(connection):
-        raise NotFound
-    before = regimes(connection)[regime_key]
-    connection.execute(
-        regime.update().where(regime.c.key == regime_key).values(closed_from=closed_from, closed_until=closed_until)
-    )
+    connection.execute(regime.update().where(regime.c.key == regime_key).values(days))
     audit.record(
         connection, actor, "regime.window_set", "regime", None, at=at,
         before={"regime": regime_key, "closed": [before.closed_from, before.closed_until]},
@@ -377,19 +607,17 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def remove_rule(connection: Connection, actor: Actor, province: str, move: str, *, at: datetime) -> None:
-    """Let a province fall back to the general rule. Raises `Invalid` for the general rule itself."""
-    if province == "*":
-        raise Invalid(N_("The general rule can be changed, but not removed."))
-    where = (regime_rule.c.province == province) & (regime_rule.c.move == move)
-    before = connection.scalar(sa.select(regime_rule.c.regime).where(where))
-    if before is None:
-        raise NotFound
-    connection.execute(regime_rule.delete().where(where))
-    audit.record(
-        connection, actor, "regime_rule.removed", "regime_rule", None, at=at,
-        before={"province": province, "move": move, "regime": before},
-    )  # fmt: skip
+def _refuse(**errors: str) -> None:
+    """Raises `Invalid` with the errors by field, where there are any."""
+    if fields := {name: Invalid(message) for name, message in errors.items() if message}:
+        raise Invalid(fields=fields)
+
+
+def _bad_text(text: str, longest: int) -> str:
+    """What is wrong with a line that somebody wrote; empty where nothing is."""
+    if len(text.strip()) > longest:
+        return N_("This is too long.")
+    return N_("There is a character here that can not be shown.") if "\0" in text else ""
 
 
 def upload(
@@ -405,13 +633,15 @@ def upload(
 ) -> Version:
     """Keep a diagram as a new draft version; without a document it takes over the newest version's.
 
-    Raises `DiagramError` for what is no diagram at all, `Conflict` for a diagram and document that a version of this
-    procedure already has. Findings are no error here: a draft may be unfinished.
+    Raises `KeptElsewhere`, `DiagramError` for what is no diagram at all, `Invalid` for a document that can not be read,
+    `Conflict` for a diagram and document that a version has already. Findings are no error: a draft may be unfinished.
     """
+    _hold(connection, actor, regime_key)
     columns = procedure_version.c
-    graph = reader.read(diagram)
-    if regime_key not in regimes(connection):
+    if not _KIND.fullmatch(kind):
         raise NotFound
+    _refuse(note=_bad_text(note, 500))
+    graph = reader.read(diagram)
     newest = connection.execute(
         sa.select(columns.number, columns.document)
         .where(columns.regime == regime_key, columns.kind == kind)
@@ -422,16 +652,12 @@ def upload(
         document = newest.document if newest else ""
     read_document(document)
     sha256 = hashlib.sha256(diagram + b"\0" + document.encode()).hexdigest()
-    same = connection.scalar(
-        sa.select(columns.number).where(columns.regime == regime_key, columns.kind == kind, columns.sha256 == sha256)
-    )
-    if same is not None:
-        raise Conflict(N_("Version %(number)s is exactly this file."), remedy=N_("Deploy that one."), number=same)
+    _refuse_same(connection, regime_key, kind, sha256)
     version_id = connection.execute(
         procedure_version.insert().returning(columns.id),
         {
             "regime": regime_key, "kind": kind, "number": (newest.number if newest else 0) + 1, "state": "draft",
-            "sha256": sha256, "diagram": diagram, "document": document, "note": note,
+            "sha256": sha256, "diagram": diagram, "document": document, "note": note.strip(),
             "uploaded_by": actor.person_id, "uploaded_at": at,
         },
     ).scalar_one()  # fmt: skip
@@ -442,6 +668,49 @@ def upload(
     return load(connection, version_id)
 
 
+# It stands in addresses and file names.
+_KIND = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
+
+def _hold(connection: Connection, actor: Actor, regime_key: str) -> None:
+    """Let nobody else change a regime's versions until the transaction ends: numbers, and that one stays in force."""
+    held = sa.select(regime.c.key).where(regime.c.key == regime_key).with_for_update()
+    if connection.scalar(held) is None:
+        raise NotFound
+    if not may_edit(connection, actor, regime_key):
+        raise KeptElsewhere
+
+
+def _refuse_same(connection: Connection, regime_key: str, kind: str, sha256: str) -> None:
+    columns = procedure_version.c
+    # A retired version may come back, as a new one.
+    same = connection.execute(
+        sa.select(columns.number, columns.state).where(
+            columns.regime == regime_key, columns.kind == kind, columns.sha256 == sha256, columns.state != "retired"
+        )
+    ).first()
+    if same is None:
+        return
+    remedy = N_("Deploy that one.")
+    if same.state == "deployed":
+        remedy = N_("It has been deployed already. To return to it, retire the versions after it.")
+    raise Conflict(N_("Version %(number)s is exactly this file."), remedy=remedy, number=same.number)
+
+
+def _change(connection: Connection, actor: Actor, version_id: int) -> tuple[Version, str]:
+    """A version and its state, held against others who would change its procedure. Raises `NotFound`."""
+    version = load(connection, version_id)
+    _hold(connection, actor, version.regime)
+    state = connection.scalar(sa.select(procedure_version.c.state).where(procedure_version.c.id == version_id))
+    if state is None:
+        raise NotFound
+    return version, state
+
+
+def _update(connection: Connection, version_id: int, **values: Any) -> None:
+    connection.execute(procedure_version.update().where(procedure_version.c.id == version_id).values(values))
+
+
 def deploy(
     connection: Connection, actor: Actor, version_id: int, *, effective_from: datetime | None = None, at: datetime
 ) -> Version:
@@ -449,20 +718,15 @@ def deploy(
 
     Raises `NotDeployable` with its findings, `Conflict` if it is no draft any more, `Invalid` for a date in the past.
     """
-    version = load(connection, version_id)
+    version, state = _change(connection, actor, version_id)
+    if state != "draft":
+        raise Conflict(N_("Only a draft can be deployed."), remedy=N_("Look at its present state."))
     effective_from = effective_from or at
-    if effective_from < at:
-        raise Invalid(N_("A version can not come into force in the past."))
+    _refuse(effective_from=N_("A version can not come into force in the past.") if effective_from < at else "")
     found = version.findings()
     if checks.blocks(found):
         raise NotDeployable(found)
-    changed = connection.execute(
-        procedure_version.update()
-        .where(procedure_version.c.id == version_id, procedure_version.c.state == "draft")
-        .values(state="deployed", effective_from=effective_from)
-    )
-    if changed.rowcount != 1:
-        raise Conflict(N_("Only a draft can be deployed."), remedy=N_("Look at its present state."))
+    _update(connection, version_id, state="deployed", effective_from=effective_from)
     audit.record(
         connection, actor, "procedure.deployed", "procedure_version", version_id, at=at,
         before={"state": "draft"}, after={"state": "deployed", "effective_from": effective_from.isoformat()},
@@ -471,27 +735,20 @@ def deploy(
 
 
 def retire(connection: Connection, actor: Actor, version_id: int, *, at: datetime) -> None:
-    """Take a deployed version out of force. Raises `Conflict` when nothing would be left for new cases."""
-    version = load(connection, version_id)
-    columns = procedure_version.c
-    others = connection.scalar(
-        sa.select(sa.func.count()).where(
-            columns.regime == version.regime,
-            columns.kind == version.kind,
-            columns.state == "deployed",
-            columns.effective_from <= at,
-            columns.id != version_id,
-        )
-    )
-    if not others:
+    """Take a deployed version out of force, or back before it comes into force. Running cases finish under it.
+
+    The one deployed before it is in force again. Raises `Conflict` when nothing would be left for new cases.
+    """
+    version, state = _change(connection, actor, version_id)
+    if state != "deployed":
+        raise Conflict(N_("Only a deployed version can be retired."), remedy=N_("Look at its present state."))
+    known = standings(connection, at=at)
+    own = next(item for item in known if item.id == version.id)
+    if own.state == "in_force" and heir(known, own) is None:
         raise Conflict(
             N_("This is the only version in force."), remedy=N_("Deploy another one first, then retire this one.")
         )
-    changed = connection.execute(
-        procedure_version.update().where(columns.id == version_id, columns.state == "deployed").values(state="retired")
-    )
-    if changed.rowcount != 1:
-        raise Conflict(N_("Only a deployed version can be retired."), remedy=N_("Look at its present state."))
+    _update(connection, version_id, state="retired", retired_at=at)
     audit.record(
         connection, actor, "procedure.retired", "procedure_version", version_id, at=at,
         before={"state": "deployed"}, after={"state": "retired"},
@@ -500,11 +757,14 @@ def retire(connection: Connection, actor: Actor, version_id: int, *, at: datetim
 
 def discard(connection: Connection, actor: Actor, version_id: int, *, at: datetime) -> None:
     """Delete a draft. Raises `Conflict` for anything that was ever deployed."""
-    columns = procedure_version.c
-    changed = connection.execute(procedure_version.delete().where(columns.id == version_id, columns.state == "draft"))
-    if changed.rowcount != 1:
+    version, state = _change(connection, actor, version_id)
+    if state != "draft":
         raise Conflict(N_("Only a draft can be deleted."), remedy=N_("Look at its present state."))
-    audit.record(connection, actor, "procedure.discarded", "procedure_version", version_id, at=at)
+    connection.execute(procedure_version.delete().where(procedure_version.c.id == version_id))
+    audit.record(
+        connection, actor, "procedure.discarded", "procedure_version", version_id, at=at,
+        before={"regime": version.regime, "number": version.number, "sha256": version.sha256},
+    )  # fmt: skip
 
 
 def install_shipped(connection: Connection, folder: Path, *, at: datetime) -> None:
