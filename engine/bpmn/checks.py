@@ -165,10 +165,14 @@ def _ends(pool: Pool) -> Iterator[Finding]:
 
 
 def _connections(pool: Pool) -> Iterator[Finding]:
+    seen: set[tuple[str, str]] = set()
     for flow in pool.flows:
         for end in (flow.source, flow.target):
             if end not in pool.by_id:
                 yield _error("flow", flow.id, N_("The flow leads to “%(end)s”, which is not in this pool."), end=end)
+        if (flow.source, flow.target) in seen:
+            yield _error("flow", flow.id, N_("Another flow already joins these two elements."))
+        seen.add((flow.source, flow.target))
     for node in pool.nodes:
         outgoing, incoming = pool.outgoing[node.id], pool.incoming[node.id]
         if not outgoing and node.kind != "endEvent":
@@ -186,24 +190,41 @@ def _connections(pool: Pool) -> Iterator[Finding]:
 def _reachable(pool: Pool) -> Iterator[Finding]:
     if pool.start is None:
         return
+    ahead = {node: _targets(pool, node) for node in pool.by_id}
+    behind: dict[str, list[str]] = {node: [] for node in pool.by_id}
+    for node, targets in ahead.items():
+        for target in targets:
+            behind[target].append(node)
+    reached = _spread([pool.start.id], ahead)
+    ending = _spread([node.id for node in pool.nodes if node.kind == "endEvent"], behind)
+    for item in pool.nodes:
+        if item.id not in reached and pool.incoming[item.id]:
+            yield _error("unreachable", item.id, N_("No path leads from the start to this element."))
+        if item.id not in ending and pool.outgoing[item.id]:
+            yield _error("endless", item.id, N_("No path leads from this element to an end."))
+
+
+def _targets(pool: Pool, node: str) -> list[str]:
+    """What may follow a node: the targets of its flows, and its boundary events."""
+    reached = [flow.target for flow in pool.outgoing[node] if flow.target in pool.by_id]
+    return reached + [event.id for event in pool.boundary.get(node, ())]
+
+
+def _spread(origins: list[str], steps: Mapping[str, list[str]]) -> set[str]:
     seen: set[str] = set()
-    ahead = [pool.start.id]
+    ahead = list(origins)
     while ahead:
         node = ahead.pop()
-        if node in seen or node not in pool.by_id:
-            continue
-        seen.add(node)
-        ahead += [flow.target for flow in pool.outgoing[node]]
-        ahead += [event.id for event in pool.boundary.get(node, ())]
-    for item in pool.nodes:
-        if item.id not in seen and pool.incoming[item.id]:
-            yield _error("unreachable", item.id, N_("No path leads from the start to this element."))
+        if node not in seen:
+            seen.add(node)
+            ahead += steps[node]
+    return seen
 
 
 def _gateways(pool: Pool) -> Iterator[Finding]:
     for node in pool.nodes:
         outgoing = pool.outgoing[node.id]
-        if node.kind == "exclusiveGateway" and len(outgoing) > 1:
+        if node.kind == "exclusiveGateway":
             yield from _exclusive(node, outgoing)
         elif node.kind == "eventBasedGateway":
             yield from _event_based(pool, node, outgoing)
@@ -212,6 +233,10 @@ def _gateways(pool: Pool) -> Iterator[Finding]:
 
 
 def _exclusive(node: Node, outgoing: list[Flow]) -> Iterator[Finding]:
+    if len(outgoing) == 1:
+        if outgoing[0].condition:
+            yield _error("condition", outgoing[0].id, N_("The only flow out of a gateway has no condition."))
+        return
     if node.default not in {flow.id for flow in outgoing}:
         yield _error("default", node.id, N_("The gateway needs a default flow, taken when no condition holds."))
     for flow in outgoing:
@@ -318,7 +343,7 @@ def _human(pool: Pool, node: Node) -> Iterator[Finding]:
             expressions.workdays(node.due)
         except XuejiError as error:
             yield Finding("due", "error", node.id, error.message, error.values)
-    elif node.kind == "manualTask" and node.form:
+    if node.kind == "manualTask" and node.form:
         yield _error("form", node.id, N_("A manual step has no form."))
 
 
@@ -339,8 +364,12 @@ def _forms(pool: Pool) -> Iterator[Finding]:
     types: dict[str, str] = {}
     for node in pool.nodes:
         names = {item.id: item.type for item in node.form}
-        for item in node.form:
-            yield from _field(item, names)
+        for position, item in enumerate(node.form):
+            yield from _field(item)
+            earlier = {before.id: before.type for before in node.form[:position]}
+            for text, known in ((item.visible, earlier), (item.required_when, names)):
+                if text:
+                    yield from _expression("form", item.id, text, known)
             if types.setdefault(item.id, item.type) != item.type:
                 yield _error("form", item.id, N_("The same field has two types in this pool."))
         if len(names) < len(node.form):
@@ -348,7 +377,7 @@ def _forms(pool: Pool) -> Iterator[Finding]:
         yield from _decision(node)
 
 
-def _field(item: Field, names: dict[str, str]) -> Iterator[Finding]:
+def _field(item: Field) -> Iterator[Finding]:
     if not item.id.isidentifier() or not item.id.isascii():
         yield _error("form", item.id, N_("A field's id is made of letters, digits and _."))
     if not item.name:
@@ -357,11 +386,11 @@ def _field(item: Field, names: dict[str, str]) -> Iterator[Finding]:
         yield _error("form", item.id, N_("“%(type)s” is no type of field."), type=item.type)
     if item.type == "enum" and not item.options:
         yield _error("form", item.id, N_("The field offers no values."))
+    ids = [option.id for option in item.options]
+    if "" in ids or len(set(ids)) < len(ids):
+        yield _error("form", item.id, N_("Each value of the field needs an id of its own."))
     if item.binds and item.binds not in BINDINGS:
         yield _error("binding", item.id, N_("“%(binds)s” is nothing that a field can be bound to."), binds=item.binds)
-    for text in (item.visible, item.required_when):
-        if text:
-            yield from _expression("form", item.id, text, names)
 
 
 def _decision(node: Node) -> Iterator[Finding]:
@@ -369,6 +398,8 @@ def _decision(node: Node) -> Iterator[Finding]:
     if result is not None:
         if result.type != "enum" or {option.id for option in result.options} != {AGREE, REFUSE}:
             yield _error("decision", result.id, N_("A decision offers exactly the values agree and refuse."))
+        if not result.required:
+            yield _error("decision", result.id, N_("A decision must be required."))
         if opinion is None or not (opinion.required or opinion.required_when):
             yield _error("decision", node.id, N_("A refusal needs its reasons: add a field bound to decision.opinion."))
     elif opinion is not None:
@@ -397,7 +428,7 @@ def _messages(pool: Pool) -> Iterator[Finding]:
             if node.event is not None and node.event.kind == "message":
                 yield _error("message", node.id, N_("A plain procedure has nobody to exchange messages with."))
         return
-    sent: set[str] = set()
+    exchanged: set[str] = set()
     for node in pool.nodes:
         if node.event is None or node.event.kind != "message":
             continue
@@ -411,39 +442,45 @@ def _messages(pool: Pool) -> Iterator[Finding]:
                          name=contract.name)  # fmt: skip
         elif not throws and not contract.required:
             yield _error("message", node.id, N_("%(name)s is optional, so nobody may wait for it."), name=contract.name)
-        elif throws:
-            sent.add(contract.name)
-    needed = {name for name, item in MESSAGES.items() if item.required and item.sender == pool.side}
-    for name in sorted(needed - sent):
-        yield _error("message", pool.id, N_("The pool never sends %(name)s."), name=name)
+        else:
+            exchanged.add(contract.name)
+    for name, contract in MESSAGES.items():
+        if contract.required and name not in exchanged:
+            message = (
+                N_("The pool never sends %(name)s.")
+                if contract.sender == pool.side
+                else N_("The pool never waits for %(name)s.")
+            )
+            yield _error("message", pool.id, message, name=name)
 
 
 def _circles(pool: Pool) -> Iterator[Finding]:
-    """A circle in which nobody is waited for runs for ever; so does a parallel split inside a circle."""
-    for circle in _components(pool):
-        nodes = [pool.by_id[node] for node in circle]
-        if not any(node.is_human or node.kind in {"intermediateCatchEvent", "eventBasedGateway"} for node in nodes):
-            yield _error("circle", nodes[0].id, N_("This circle never waits for anybody and would run for ever."))
-        for node in nodes:
-            if node.kind == "parallelGateway" and len(pool.outgoing[node.id]) > 1:
-                yield _error("circle", node.id, N_("A parallel split inside a circle multiplies without end."))
+    """A circle in which nobody is waited for runs for ever; a parallel gateway in one multiplies, or waits in vain."""
+    steps = {node: _targets(pool, node) for node in pool.by_id}
+    for circle in _components(steps):
+        for node in circle:
+            if pool.by_id[node].kind == "parallelGateway":
+                yield _error("circle", node, N_("A parallel gateway can not stand inside a circle."))
+    waiting = {node.id for node in pool.nodes if node.is_human or node.kind in _WAITING}
+    hasty = {node: [target for target in steps[node] if target not in waiting] for node in steps.keys() - waiting}
+    for circle in _components(hasty):
+        yield _error("circle", min(circle), N_("This circle never waits for anybody and would run for ever."))
 
 
-def _components(pool: Pool) -> list[list[str]]:
-    """The circles of the pool: strongly connected components with a flow inside (Tarjan, without recursion)."""
+_WAITING = frozenset({"intermediateCatchEvent", "eventBasedGateway"})
+
+
+def _components(steps: Mapping[str, list[str]]) -> list[list[str]]:
+    """The circles of a graph: strongly connected components with a step inside (Tarjan, without recursion)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
     found: list[list[str]] = []
 
-    def targets(node: str) -> list[str]:
-        reached = [flow.target for flow in pool.outgoing[node] if flow.target in pool.by_id]
-        return reached + [event.id for event in pool.boundary.get(node, ())]
-
-    for root in pool.by_id:
+    for root in steps:
         if root in index:
             continue
-        work = [(root, iter(targets(root)))]
+        work = [(root, iter(steps[root]))]
         index[root] = low[root] = len(index)
         stack.append(root)
         while work:
@@ -452,7 +489,7 @@ def _components(pool: Pool) -> list[list[str]]:
                 if target not in index:
                     index[target] = low[target] = len(index)
                     stack.append(target)
-                    work.append((target, iter(targets(target))))
+                    work.append((target, iter(steps[target])))
                     break
                 if target in stack:
                     low[node] = min(low[node], index[target])
@@ -463,7 +500,7 @@ def _components(pool: Pool) -> list[list[str]]:
                 if low[node] == index[node]:
                     component = stack[stack.index(node) :]
                     del stack[stack.index(node) :]
-                    if len(component) > 1 or node in targets(node):
+                    if len(component) > 1 or node in steps[node]:
                         found.append(component)
     return found
 

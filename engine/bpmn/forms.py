@@ -1,11 +1,13 @@
 """What a person may enter, from the form fields of a diagram: parsed, checked, and what of it may become a variable.
 
 Values in: text as a browser sends it (or JSON's own types). Values out: str, int, bool, an ISO date as str, or None for
-what was left empty. Fields that are not visible are dropped, whatever was sent.
+what was left empty. Fields that are not visible are dropped, whatever was sent. `visible` speaks of the fields before
+its own, so that one pass decides it; `required` may speak of any.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -40,7 +42,7 @@ def check(fields: Sequence[Field], raw: Mapping[str, Any]) -> Values:
             values[field.id] = None
             errors[field.id] = error
     for field in fields:
-        if not expressions.is_true(field.visible, values):
+        if not _holds(field.visible, values):
             values.pop(field.id)
             errors.pop(field.id, None)
     for field in fields:
@@ -53,12 +55,20 @@ def check(fields: Sequence[Field], raw: Mapping[str, Any]) -> Values:
 
 def is_required(field: Field, values: Mapping[str, Any]) -> bool:
     """Whether a field must be filled in, given the form's other values."""
-    return field.required or (bool(field.required_when) and expressions.is_true(field.required_when, values))
+    return field.required or (bool(field.required_when) and _holds(field.required_when, values))
 
 
 def process_variables(fields: Sequence[Field], values: Mapping[str, Any]) -> Values:
-    """What of a form's values goes into the engine's data."""
-    return {field.id: values[field.id] for field in fields if field.type in VARIABLE_TYPES and field.id in values}
+    """What of a form's values goes into the engine's data: null too, so that nothing stays from an earlier round."""
+    return {field.id: values.get(field.id) for field in fields if field.type in VARIABLE_TYPES}
+
+
+def _holds(expression: str, values: Mapping[str, Any]) -> bool:
+    """Whether a condition holds. What is said of a field that was left empty does not."""
+    try:
+        return expressions.is_true(expression, values)
+    except expressions.ExpressionFailed:
+        return False
 
 
 def _value(field: Field, raw: Any) -> Any:
@@ -75,14 +85,15 @@ def _string(field: Field, raw: Any) -> str:
     longest = field.max_length or DEFAULT_MAX_LENGTH
     if len(raw) > longest:
         raise FieldError(N_("At most %(longest)s characters; there are %(length)s."), longest=longest, length=len(raw))
-    if any(ord(character) < 32 and character not in "\n\r\t" for character in raw):
+    # Control characters, and halves of a pair that no database could store.
+    if any(unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\r\t" for character in raw):
         raise FieldError(N_("There is a character here that can not be shown."))
     return raw
 
 
 def _long(field: Field, raw: Any) -> int:
     try:
-        if isinstance(raw, bool) or (isinstance(raw, float) and not raw.is_integer()):
+        if isinstance(raw, bool) or (isinstance(raw, float) and not raw.is_integer()) or "_" in str(raw):
             raise ValueError
         number = int(raw)
     except (ValueError, TypeError):
@@ -111,9 +122,9 @@ def _date(field: Field, raw: Any) -> str:
 
 
 def _enum(field: Field, raw: Any) -> str:
-    if raw not in {option.id for option in field.options}:
+    if not isinstance(raw, str) or raw not in {option.id for option in field.options}:
         raise FieldError(N_("Choose one of the values given."))
-    return str(raw)
+    return raw
 
 
 _PARSERS = {"string": _string, "file": _string, "long": _long, "boolean": _boolean, "date": _date, "enum": _enum}

@@ -151,7 +151,7 @@ def lanes(**nodes_by_party: str) -> str:
         )
         for party, nodes in nodes_by_party.items()
     )
-    return element("laneSet", "lanes", *inside)
+    return f"<laneSet>{''.join(inside)}</laneSet>"
 
 
 # What stands inside an element -----------------------------------------------------------------------------------
@@ -209,6 +209,6 @@ def choice(id: str, *options: str) -> str:
 def decision() -> str:
     """A form with a result and an opinion that a refusal needs."""
     return form(
-        field("result", "enum", options=DECISION, facts={"binds": "decision.result"}),
+        field("result", "enum", options=DECISION, constraints={"required": None}, facts={"binds": "decision.result"}),
         field("opinion", facts={"binds": "decision.opinion", "required": 'result == "refuse"'}),
     )
