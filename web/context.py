@@ -151,7 +151,7 @@ def take_token(response: Response) -> None:
 
 def safe_target(target: str | None) -> str | None:
     """A path on this host to go on to, or None for anything that leads elsewhere."""
-    if not target or not target.startswith("/") or target.startswith(("//", "/\\")):
+    if not target or not target.startswith("/") or target.startswith(("//", "/\\")) or not target.isprintable():
         return None
     parts = urlsplit(target)
     return None if parts.scheme or parts.netloc else target

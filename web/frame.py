@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
 
 from flask import Flask, request
 
@@ -61,4 +62,8 @@ def register(app: Flask) -> None:
 
 
 def _leads_here(path: str) -> bool:
-    return request.path == path or request.path.startswith(f"{path}/") or request.full_path.startswith(f"{path}&")
+    """Whether the page lies at or below the path and has its parameters, whatever others it has."""
+    place = urlsplit(path)
+    if request.path != place.path and not request.path.startswith(f"{place.path}/"):
+        return False
+    return all(request.args.get(name) == value for name, value in parse_qsl(place.query))

@@ -21,7 +21,7 @@ class Link:
 
     label: str
     path: str
-    count: int | None = None
+    count: int | str | None = None
     # The other paths on which this line is the present one.
     also: tuple[str, ...] = ()
 
@@ -36,10 +36,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Menus:
-    """What the inbox knows of the frame: how many tasks wait, and the menus that the diagrams name."""
+    """What the inbox knows of the frame: how many tasks wait, the menus that the diagrams name, unread notices."""
 
     open_tasks: int = 0
     groups: tuple[Group, ...] = ()
+    unread_notices: int = 0
 
 
 def no_menus(connection: Connection, actor: Actor) -> Menus:
@@ -54,15 +55,17 @@ def navigation(actor: Actor, menus: Menus) -> list[Group]:
 
 
 def _lists(actor: Actor, menus: Menus) -> Group:
+    unread = "99+" if menus.unread_notices > 99 else menus.unread_notices or None
+    notices = Link(_("Notices"), "/notices", unread)
     if not may(actor, "work"):
-        return Group("", (Link(_("Notices"), "/notices"),))
+        return Group("", (notices,))
     return Group(
         "",
         (
-            Link(_("To do"), "/inbox", menus.open_tasks),
+            Link(_("To do"), "/inbox", menus.open_tasks, also=("/tasks",)),
             Link(_("Done"), "/inbox/done"),
             Link(_("Started by me"), "/inbox/started"),
-            Link(_("Notices"), "/notices"),
+            notices,
         ),
     )
 

@@ -42,7 +42,9 @@ BASES = {"text": "", "picture": N_("From a picture"), "practice": N_("Practice")
 
 # What the audit log calls a deed. A test finds every deed of the engine here.
 DEEDS = {
+    "application.discarded": N_("discarded an application"),
     "attachment.viewed": N_("looked at an attachment"),
+    "calendar.day_cleared": N_("cleared a day of the calendar"),
     "calendar.day_set": N_("set a day of the calendar"),
     "calendar.year_published": N_("entered the holidays of a year"),
     "calendar.year_retracted": N_("took back the holidays of a year"),
@@ -93,6 +95,7 @@ DEEDS = {
 }
 
 SUBJECTS = {
+    "application": N_("Application"),
     "attachment": N_("Attachment"),
     "calendar": N_("Calendar"),
     "calendar_day": N_("Calendar day"),

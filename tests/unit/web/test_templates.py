@@ -1,0 +1,49 @@
+"""What a strict Content-Security-Policy and a careful reader ask of every template."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import web
+
+FOLDER = Path(web.__path__[0]) / "templates"
+TEMPLATES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.html"))
+ICONS = set(re.findall(r'<symbol id="(\w+)"', (FOLDER.parent / "static" / "icons.svg").read_text()))
+
+
+@pytest.fixture(params=TEMPLATES)
+def template(request) -> str:
+    """The source of one template, without its comments."""
+    return re.sub(r"{#.*?#}", "", (FOLDER / request.param).read_text(), flags=re.DOTALL)
+
+
+def test_no_style_and_no_script_stands_in_a_page(template):
+    assert not re.search(r"\sstyle=|<style|\son\w+=|javascript:", template)
+    assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", template))
+
+
+def test_nothing_comes_from_another_host(template):
+    assert not re.search(r"""(?:src|href|action)=["']https?://""", template)
+
+
+def test_every_form_that_posts_carries_the_token(template):
+    for form in re.findall(r"<form[^>]*method=\"post\".*?</form>", template, flags=re.DOTALL):
+        assert "csrf()" in form, form[:120]
+
+
+def test_every_icon_is_drawn(template):
+    assert set(re.findall(r'icon\("(\w+)"', template)) <= ICONS
+
+
+def test_every_column_of_a_table_has_a_head(template):
+    assert not re.search(r"<th(?![^>]*scope=)[\s>]", template)
+
+
+def test_no_text_stands_outside_of_the_translations(template):
+    """English between tags would stay English; words of the language switch are the one exception."""
+    markup = re.sub(r"{{.*?}}|{%.*?%}|<!--.*?-->|<kbd.*?</kbd>", "", template, flags=re.DOTALL)
+    texts = re.findall(r">([^<>=]*[A-Za-z一-鿿][^<>=]*)<", markup)
+    assert [text.strip() for text in texts if text.strip()] == []

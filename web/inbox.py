@@ -1,0 +1,303 @@
+"""The three lists of every office: 待办, 已办, 我发起的; and deciding several tasks of one step at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy.engine import Connection
+
+from engine import inbox, searches, transfers
+from engine.audit import Actor
+from engine.bpmn.graph import Field, Node
+from engine.errors import XuejiError
+from engine.inbox import Menu, Outcome, Step, Task
+from engine.permissions import may
+from engine.registry import divisions
+from engine.searches import SearchForgotten
+from engine.transfers import Places, Transfer, Waiting
+from web.context import current_actor, now, reading, requires, transaction, xueji
+from web.errors import shown_again_by
+from web.flash import flash
+from web.locales import message_of, remedy_of
+from web.menus import open_steps
+from web.paging import PAGE_SIZE, Page, page_number
+from web.searches import PARAMETER, posted_search, recalled_search
+
+blueprint = Blueprint("inbox", __name__)
+
+KIND = "inbox"
+BATCH = "batch"
+SORTS = ("due", "arrived", "latest")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What of the inbox is looked at; all of it stands in the address, so that a list can be sent to a colleague."""
+
+    menu: str | None = None
+    step: str = ""
+    school: int | None = None
+    region: str = ""
+    late: bool = False
+    sort: str = "due"
+    # The token of a search by name or number, and what it stands for.
+    search: str = ""
+    text: str = ""
+
+    @classmethod
+    def asked(cls) -> Listing:
+        """The list that the present address names. Raises `SearchForgotten`."""
+        asked = request.args
+        region, sort = asked.get("region", ""), asked.get("sort", "")
+        return cls(
+            menu=asked.get("menu"),
+            step=asked.get("step", ""),
+            school=asked.get("school", type=int),
+            region=region if divisions.exists(region) else "",
+            late="late" in asked,
+            sort=sort if sort in SORTS else "due",
+            search=asked.get(PARAMETER, ""),
+            text=recalled_search(KIND).get("text", ""),
+        )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What leads back to this list."""
+        sort = "" if self.sort == "due" else self.sort
+        named = {
+            "menu": self.menu, "step": self.step, "school": self.school, "region": self.region,
+            "late": "1" if self.late else "", "sort": sort, PARAMETER: self.search,
+        }  # fmt: skip
+        return {name: value for name, value in named.items() if value or (name == "menu" and value is not None)}
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether anything but the menu and the order was chosen."""
+        return bool(self.step or self.school or self.region or self.late or self.text)
+
+    @property
+    def where(self) -> Any:
+        """The condition on the tasks' transfers."""
+        number = self.text if any(character.isdigit() for character in self.text) else ""
+        return transfers.waiting_where(Waiting(self.school, self.region, "" if number else self.text, number))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a list: a task, the transfer that it belongs to, and what became of it in a batch just now."""
+
+    task: Task
+    transfer: Transfer | None
+    outcome: str = ""  # done, failed
+    reason: str = ""
+
+    @property
+    def own_school(self) -> int:
+        """The school that the actor's side speaks for: what people count in a batch."""
+        if self.transfer is None:
+            return self.task.organisation_id
+        receiving = self.task.side == "receiving"
+        return self.transfer.receiving_school_id if receiving else self.transfer.releasing_school_id
+
+
+@dataclass
+class Batch:
+    """The tasks of this page that can be done at once, since they have one form and their diagram allows it."""
+
+    key: str
+    act: tuple[Node, ...]
+    form: tuple[Field, ...]
+    tasks: list[int] = field(default_factory=list)
+
+    @property
+    def result(self) -> Field | None:
+        return self.act[-1].bound("decision.result")
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether agreeing, too, needs more than a click."""
+        return any(item.required and item is not self.result for item in self.form)
+
+
+@blueprint.get("/inbox")
+def page(error: XuejiError | None = None) -> ResponseReturnValue:
+    """待办. Whoever has no inbox is told what their organisation was told."""
+    actor = current_actor()
+    if not may(actor, "work"):
+        return redirect(url_for("notices.page"))
+    listing = Listing.asked()
+    with reading() as connection:
+        steps = open_steps(connection, actor)
+        waiting = inbox.waiting(
+            connection,
+            actor,
+            menu=listing.menu,
+            node=listing.step or None,
+            late_at=now() if listing.late else None,
+            where=listing.where,
+            sort=listing.sort,
+            page=page_number(),
+            size=PAGE_SIZE,
+        )
+        places = transfers.places_waiting(connection, actor)
+        rows = _rows(connection, actor, waiting.tasks)
+    return render_template(
+        "inbox/page.html",
+        listing=listing,
+        menus=[menu for menu in inbox.menus(steps) if menu.open or menu.path == listing.menu],
+        chosen=_chosen_menu(steps, listing),
+        steps=_steps_to_choose(steps, listing),
+        late=sum(step.late for step in steps if listing.menu in (None, step.menu)),
+        places=_places_to_choose(places, listing),
+        rows=rows,
+        page=Page(rows, waiting.total, waiting.number, waiting.size),
+        batches=_batches(rows),
+        error=error,
+        entered=request.form,
+        ticked=set(request.form.getlist("task")) | {str(row.task.id) for row in rows if row.outcome == "failed"},
+    )
+
+
+@blueprint.post("/inbox/search")
+@requires("work")
+def search() -> ResponseReturnValue:
+    """Look for a name or number; neither may stand in the address."""
+    parameters = Listing.asked().parameters
+    parameters.pop(PARAMETER, None)
+    return redirect(url_for(".page", **parameters, **posted_search(KIND, ("text",))), 303)
+
+
+@blueprint.post("/inbox/batch")
+@requires("work")
+@shown_again_by(page)
+def decide_many() -> ResponseReturnValue:
+    """Decide the ticked tasks, each in its own transaction, and show in the list what became of each."""
+    actor, listing = current_actor(), Listing.asked()
+    task_ids = [int(text) for text in request.form.getlist("task") if text.isdecimal()]
+    outcomes = inbox.complete_many(xueji().application.database, actor, task_ids, request.form, at=now())
+    with transaction() as connection:
+        token = searches.keep(connection, actor, BATCH, _kept(outcomes), at=now())
+    _tell(outcomes)
+    return redirect(url_for(".page", **listing.parameters, **{BATCH: token}), 303)
+
+
+@blueprint.get("/inbox/done")
+@requires("work")
+def done() -> ResponseReturnValue:
+    """已办: what the person has completed in this membership."""
+    actor = current_actor()
+    with reading() as connection:
+        found = inbox.done(connection, actor, page=page_number(), size=PAGE_SIZE)
+        rows = _with_transfers(connection, actor, found.tasks)
+    return render_template("inbox/done.html", page=Page(rows, found.total, found.number, found.size))
+
+
+@blueprint.get("/inbox/started")
+@requires("work")
+def started() -> ResponseReturnValue:
+    """我发起的: the transfers that the person has started."""
+    with reading() as connection:
+        found = transfers.started_by(connection, current_actor(), page=page_number(), size=PAGE_SIZE)
+    return render_template("inbox/started.html", page=Page(found.transfers, found.total, found.number, found.size))
+
+
+# Rows
+
+
+def _rows(connection: Connection, actor: Actor, tasks: Sequence[Task]) -> list[Row]:
+    """The tasks of a page, after those of the batch that was decided just now."""
+    outcomes = _recalled_batch(connection, actor)
+    decided = inbox.some(connection, actor, list(outcomes)) if outcomes else []
+    rest = [task for task in tasks if task.id not in outcomes]
+    rows = _with_transfers(connection, actor, [*decided, *rest])
+    return [
+        Row(row.task, row.transfer, *outcomes[row.task.id]) if row.task.id in outcomes else row for row in rows
+    ]
+
+
+def _with_transfers(connection: Connection, actor: Actor, tasks: Sequence[Task]) -> list[Row]:
+    known = transfers.summaries(connection, actor, [task.case_id for task in tasks])
+    return [Row(task, known.get(task.case_id)) for task in tasks]
+
+
+def _batches(rows: Sequence[Row]) -> list[Batch]:
+    found: dict[tuple[Field, ...], Batch] = {}
+    for row in rows:
+        task = row.task
+        if task.batch and task.state == "open":
+            batch = found.setdefault(task.form, Batch(f"batch-{len(found) + 1}", task.act, task.form))
+            batch.tasks.append(task.id)
+    return list(found.values())
+
+
+# What became of a batch, kept beside the searches: it is the list's own state, and nobody else's business.
+
+
+def _kept(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
+    return {str(outcome.task_id): _told(outcome.error) for outcome in outcomes}
+
+
+def _told(error: XuejiError | None) -> list[str]:
+    if error is None:
+        return ["done", ""]
+    return ["failed", " ".join(filter(None, (message_of(error), remedy_of(error))))]
+
+
+def _recalled_batch(connection: Connection, actor: Actor) -> Mapping[int, Sequence[str]]:
+    token = request.args.get(BATCH)
+    if not token:
+        return {}
+    try:
+        kept = searches.kept(connection, actor, BATCH, token)
+    except SearchForgotten:
+        # A colleague's link, or an old one: the list itself is still good.
+        return {}
+    return {int(task_id): outcome for task_id, outcome in kept.items()}
+
+
+def _tell(outcomes: Sequence[Outcome]) -> None:
+    failed = sum(outcome.error is not None for outcome in outcomes)
+    if completed := len(outcomes) - failed:
+        flash(ngettext("%(num)d task has been done.", "%(num)d tasks have been done.", completed))
+    if failed:
+        flash(
+            ngettext(
+                "%(num)d task could not be done. The reason stands in its row.",
+                "%(num)d tasks could not be done. The reason stands in each row.",
+                failed,
+            ),
+            "warning",
+        )
+
+
+# What can be chosen
+
+
+def _chosen_menu(steps: Sequence[Step], listing: Listing) -> Menu | None:
+    """The menu of the address, with its English words where something waits under it."""
+    if listing.menu is None:
+        return None
+    known = {menu.path: menu for menu in inbox.menus(steps)}
+    return known.get(listing.menu, Menu(listing.menu, listing.menu, 0, 0))
+
+
+def _steps_to_choose(steps: Sequence[Step], listing: Listing) -> list[Node]:
+    """One entry for each step under the menu, whichever version it is of; none where there is no choice."""
+    nodes = {step.node.id: step.node for step in reversed(steps) if listing.menu in (None, step.menu)}
+    return list(nodes.values()) if len(nodes) > 1 or listing.step else []
+
+
+def _places_to_choose(places: Places, listing: Listing) -> Places:
+    """Nothing where there is only one, unless it was chosen."""
+    return Places(
+        places.schools if len(places.schools) > 1 or listing.school else (),
+        places.provinces if len(places.provinces) > 1 or listing.region else (),
+    )
+
+
