@@ -117,7 +117,7 @@ def vacancies(connection: Connection, school_id: int) -> list[Vacancies]:
 
 def reserve(connection: Connection, class_id: int) -> None:
     """Promise a place to a pending transfer. Raises `NoVacancy`."""
-    _count(connection, class_id, _HAS_VACANCY, NoVacancy, reserved=school_class.c.reserved + 1)
+    _count(connection, class_id, _has_vacancies(1), NoVacancy, reserved=school_class.c.reserved + 1)
 
 
 def free(connection: Connection, class_id: int) -> None:
@@ -137,9 +137,9 @@ def enrol_reserved(connection: Connection, class_id: int) -> None:
     )
 
 
-def enrol(connection: Connection, class_id: int) -> None:
-    """A place is taken that nobody had reserved. Raises `NoVacancy`."""
-    _count(connection, class_id, _HAS_VACANCY, NoVacancy, enrolled=school_class.c.enrolled + 1)
+def enrol(connection: Connection, class_id: int, *, heads: int = 1) -> None:
+    """Places are taken that nobody had reserved, all or none. Raises `NoVacancy`."""
+    _count(connection, class_id, _has_vacancies(heads), NoVacancy, enrolled=school_class.c.enrolled + heads)
 
 
 def leave(connection: Connection, class_id: int) -> None:
@@ -192,7 +192,8 @@ def set_capacity(connection: Connection, actor: Actor, class_id: int, *, capacit
     )
 
 
-_HAS_VACANCY = school_class.c.enrolled + school_class.c.reserved < school_class.c.capacity
+def _has_vacancies(heads: int) -> sa.ColumnElement[bool]:
+    return school_class.c.enrolled + school_class.c.reserved + heads <= school_class.c.capacity
 
 
 def _count(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -106,16 +106,37 @@ def create(
     connection: Connection, actor: Actor, *, student_id: int, school_id: int, parts: Iterable[Part], at: datetime
 ) -> int:
     """Open a student's first electronic record and return its id. Raises `RecordExists`, `UnknownKind`."""
+    return create_many(connection, actor, school_id=school_id, parts={student_id: tuple(parts)}, at=at)[0]
+
+
+def create_many(
+    connection: Connection, actor: Actor, *, school_id: int, parts: Mapping[int, Sequence[Part]], at: datetime
+) -> list[int]:
+    """Open the first electronic records of several students of a school, given by student; return their ids in order.
+
+    As `create`, in as few statements for thirty as for one.
+    """
+    if not parts:
+        return []
     organisations.require_jurisdiction(connection, actor, school_id)
-    if _current(connection, student_id) is not None:
+    current = electronic_record.c.student_id.in_(list(parts)) & (electronic_record.c.state == "current")
+    if connection.scalar(sa.select(electronic_record.c.id).where(current).limit(1)) is not None:
         raise RecordExists
-    parts = tuple(parts)
-    record_id = _insert(connection, student_id=student_id, school_id=school_id, hash=seal(parts), created_at=at)
-    for part in parts:
-        _write(connection, record_id, part)
-    after = {"record_id": record_id, "school_id": school_id}
-    audit.record(connection, actor, "record.created", "student", student_id, at=at, after=after)
-    return record_id
+    new = {"school_id": school_id, "state": "current", "created_at": at}
+    rows = [new | {"student_id": student_id, "hash": seal(written)} for student_id, written in parts.items()]
+    inserted = electronic_record.insert().returning(electronic_record.c.id, sort_by_parameter_order=True)
+    ids = [int(record_id) for record_id in connection.scalars(inserted, rows)]
+    of_record = zip(ids, parts.values(), strict=True)
+    _write(connection, [_part_row(record_id, part) for record_id, written in of_record for part in written])
+    entries = [
+        audit.entry(
+            actor, "record.created", "student", student_id, at=at,
+            after={"record_id": record_id, "school_id": school_id},
+        )
+        for record_id, student_id in zip(ids, parts, strict=True)
+    ]  # fmt: skip
+    connection.execute(audit.audit_entry.insert(), entries)
+    return ids
 
 
 def add_part(connection: Connection, actor: Actor, record_id: int, part: Part, *, at: datetime) -> str:
@@ -128,7 +149,7 @@ def add_part(connection: Connection, actor: Actor, record_id: int, part: Part, *
     if row.state != "current":
         raise RecordReadOnly
     verify(connection, record_id)
-    _write(connection, record_id, part)
+    _write(connection, [_part_row(record_id, part)])
     resealed = _seal(connection.scalars(sa.select(record_part.c.hash).where(record_part.c.record_id == record_id)))
     _update(connection, record_id, hash=resealed)
     after = {"record_id": record_id, "kind": part.kind, "hash": resealed}
@@ -243,11 +264,16 @@ def _update(connection: Connection, record_id: int, **values: Any) -> None:
     connection.execute(electronic_record.update().where(electronic_record.c.id == record_id).values(**values))
 
 
-def _write(connection: Connection, record_id: int, part: Part) -> None:
+def _write(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(record_part.insert(), rows)
+
+
+def _part_row(record_id: int, part: Part) -> dict[str, Any]:
     if part.kind not in KINDS:
         raise UnknownKind
-    values = {"kind": part.kind, "title": part.title, "content": dict(part.content), "hash": _hash(part)}
-    connection.execute(record_part.insert().values(record_id=record_id, **values))
+    content = dict(part.content)
+    return {"record_id": record_id, "kind": part.kind, "title": part.title, "content": content, "hash": _hash(part)}
 
 
 def _copy_parts(connection: Connection, old_id: int, new_id: int) -> None:

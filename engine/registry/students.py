@@ -5,7 +5,7 @@ Lists and the other side see a `Summary`, masked; a full `Student` comes from `v
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -175,16 +175,38 @@ def register(
     Record numbers must be valid, and a resident's ID number must agree with birth date and sex too. Raises
     `NumberInvalid` with the fields concerned, `WithoutNumber` or `NoVacancy`.
     """
+    return register_many(connection, actor, class_id=class_id, students=[data], at=at, from_date=from_date)[0]
+
+
+def register_many(
+    connection: Connection,
+    actor: Actor,
+    *,
+    class_id: int,
+    students: Sequence[Mapping[str, Any]],
+    at: datetime,
+    from_date: date | None = None,
+) -> list[int]:
+    """Enter several new students into a class, all or none, and return their ids in the same order.
+
+    As `register`, in as few statements for thirty as for one. Every student has the same columns.
+    """
+    if not students:
+        return []
     school_id, grade = _class(connection, class_id)
     organisations.require_jurisdiction(connection, actor, school_id)
-    values = data | {name: _normalised(data.get(name)) for name in (*_NUMBERS, "guardian_id_number")}
-    _check_numbers(values, _day(at))
-    classes.enrol(connection, class_id)
-    student_id = int(connection.execute(student.insert().values(**values).returning(student.c.id)).scalar_one())
-    _open_enrolment(connection, student_id, school_id, class_id, grade, from_date or _day(at), case_id=None)
+    rows = [data | {name: _normalised(data.get(name)) for name in _NORMALISED} for data in map(dict, students)]
+    for row in rows:
+        _check_numbers(row, _day(at))
+    classes.enrol(connection, class_id, heads=len(rows))
+    inserted = student.insert().returning(student.c.id, sort_by_parameter_order=True)
+    ids = [int(student_id) for student_id in connection.scalars(inserted, rows)]
+    place = _new_enrolment(school_id, class_id, grade, from_date or _day(at), case_id=None)
+    connection.execute(enrolment.insert(), [place | {"student_id": student_id} for student_id in ids])
     after = {"school_id": school_id, "class_id": class_id}
-    audit.record(connection, actor, "student.registered", "student", student_id, at=at, after=after)
-    return student_id
+    entries = [audit.entry(actor, "student.registered", "student", found, at=at, after=after) for found in ids]
+    connection.execute(audit.audit_entry.insert(), entries)
+    return ids
 
 
 def check(
@@ -254,7 +276,8 @@ def change_enrolment(
     classes.enrol_reserved(connection, to_class_id)
     ended = {"current": False, "until_date": _day(at)}
     connection.execute(enrolment.update().where(enrolment.c.id == old.id).values(**ended))
-    new_id = _open_enrolment(connection, student_id, school_id, to_class_id, grade, _day(at), case_id)
+    opened = _new_enrolment(school_id, to_class_id, grade, _day(at), case_id) | {"student_id": student_id}
+    new_id = int(connection.execute(enrolment.insert().values(opened).returning(enrolment.c.id)).scalar_one())
     audit.record(
         connection,
         actor,
@@ -296,6 +319,7 @@ def _plain_name(name: str) -> str:
 _DOTS = {ord(dot): "·" for dot in "•・‧∙⋅.．。"}
 
 _NUMBERS = ("id_number", "record_number", "temporary_number")
+_NORMALISED = (*_NUMBERS, "guardian_id_number")
 
 _COLUMNS = tuple(student.c)
 _PLACE = (
@@ -390,18 +414,16 @@ def _class(connection: Connection, class_id: int) -> tuple[int, str]:
     return found.school_id, found.grade
 
 
-def _open_enrolment(
-    connection: Connection,
-    student_id: int,
-    school_id: int,
-    class_id: int,
-    grade: str,
-    from_date: date,
-    case_id: int | None,
-) -> int:
-    values = {"student_id": student_id, "school_id": school_id, "class_id": class_id, "grade": grade}
-    opened = enrolment.insert().values(**values, from_date=from_date, current=True, case_id=case_id)
-    return int(connection.execute(opened.returning(enrolment.c.id)).scalar_one())
+def _new_enrolment(school_id: int, class_id: int, grade: str, from_date: date, case_id: int | None) -> dict[str, Any]:
+    """A current enrolment, still without its student."""
+    return {
+        "school_id": school_id,
+        "class_id": class_id,
+        "grade": grade,
+        "from_date": from_date,
+        "current": True,
+        "case_id": case_id,
+    }
 
 
 def _day(at: datetime) -> date:

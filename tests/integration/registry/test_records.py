@@ -11,11 +11,11 @@ from sqlalchemy.engine import Connection
 from engine.audit import SYSTEM
 from engine.db import Database
 from engine.errors import NotFound
-from engine.registry import records
+from engine.registry import records, students
 from engine.registry.records import Part, RetrievedRecord
 from engine.registry.tables import electronic_record, record_part
 
-from .conftest import AT, World, actor_of, mei_parts
+from .conftest import AT, World, actor_of, mei_data, mei_parts
 
 MARKS = record_part.update().where(record_part.c.kind == "成绩")
 
@@ -124,6 +124,21 @@ def test_a_student_has_one_current_record(database: Database, world: World):
     again = {"student_id": world.mei, "school_id": world.chenguang.id, "parts": mei_parts(), "at": AT}
     with database.transaction() as connection, pytest.raises(records.RecordExists):
         records.create(connection, SYSTEM, **again)
+
+
+def test_the_records_of_a_class_are_opened_at_once(database: Database, world: World, actions):
+    fresh = mei_data() | {"id_number": None, "id_type": None, "record_number": None}
+    pupils = [fresh | {"temporary_number": f"L41010520150908000{place}"} for place in range(2)]
+    with database.transaction() as connection:
+        one, two = students.register_many(connection, SYSTEM, class_id=world.origin_class, students=pupils, at=AT)
+        parts = {one: mei_parts(), two: mei_parts()[:1]}
+        for record_id in records.create_many(connection, SYSTEM, school_id=world.liulin.id, parts=parts, at=AT):
+            records.verify(connection, record_id)
+        (record_id, _, _), *_ = records.held(connection, two)
+        assert list(records.view(connection, SYSTEM, record_id, at=AT).parts) == mei_parts()[:1]
+        with pytest.raises(records.RecordExists):
+            records.create_many(connection, SYSTEM, school_id=world.liulin.id, parts={one: mei_parts()}, at=AT)
+    assert actions().count("record.created") == 3
 
 
 def test_who_sees_a_record_is_logged_and_strangers_see_none(database: Database, world: World, actions, logged):

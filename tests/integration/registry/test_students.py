@@ -118,6 +118,31 @@ def test_a_student_needs_some_number(database: Database, world: World):
         students.register(connection, SYSTEM, class_id=world.origin_class, at=AT, **nameless)
 
 
+def several(count: int) -> list[dict[str, object]]:
+    people = [id_number("410105", date(2015, 3, 1), f"{serial * 2 + 1:03d}") for serial in range(count)]
+    return [
+        another(name=f"同学{place}", id_number=number, record_number=f"G{number}", temporary_number=None)
+        for place, number in enumerate(people)
+    ]
+
+
+def test_a_whole_class_is_entered_at_once(database: Database, world: World, actions):
+    with database.transaction() as connection:
+        ids = students.register_many(connection, SYSTEM, class_id=world.origin_class, students=several(3), at=AT)
+        assert [students.summary(connection, found).name for found in ids] == ["同学0", "同学1", "同学2"]
+        assert classes.get(connection, world.origin_class).enrolled == 4
+        assert students.register_many(connection, SYSTEM, class_id=world.origin_class, students=[], at=AT) == []
+    assert actions()[-3:] == ["student.registered"] * 3
+
+
+def test_a_class_too_small_takes_none_of_them(database: Database, world: World):
+    with database.transaction() as connection:
+        classes.set_capacity(connection, SYSTEM, world.origin_class, capacity=3, at=AT)
+        with pytest.raises(classes.NoVacancy):
+            students.register_many(connection, SYSTEM, class_id=world.origin_class, students=several(3), at=AT)
+        assert classes.get(connection, world.origin_class).enrolled == 1
+
+
 def test_two_students_do_not_share_a_number(database: Database, world: World):
     with pytest.raises(IntegrityError), database.transaction() as connection:
         students.register(connection, SYSTEM, class_id=world.origin_class, at=AT, **mei_data())
