@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from engine import cases, procedures, transfers
-from engine.audit import SYSTEM
+from sqlalchemy.engine import Connection, Row
+
+from engine import cases, permissions, procedures, transfers, workdays
+from engine.audit import SYSTEM, Actor
 from engine.db import Database
-from engine.jobs import Jobs
+from engine.jobs import Jobs, failed_jobs
 from engine.settings import Settings, processes_folder
 
 
@@ -43,10 +45,11 @@ class Application:
         """Enqueue what is due; each deadline is a job of its own, so that one failure holds up no other."""
         now = self.clock()
         with self.database.transaction() as connection:
+            # A deadline that the calendar moved after it was enqueued is enqueued once more.
+            calendar = workdays.load(connection).revision
             for deadline_id in cases.due_deadlines(connection, at=now):
-                self.jobs.enqueue(
-                    connection, "fire_deadline", {"deadline_id": deadline_id}, key=f"deadline-{deadline_id}"
-                )
+                key = f"deadline-{deadline_id}-{calendar}"
+                self.jobs.enqueue(connection, "fire_deadline", {"deadline_id": deadline_id}, key=key)
             cases.find_unstaffed(connection, at=now)
 
     def _fire_deadline(self, arguments: dict[str, Any]) -> None:
@@ -54,10 +57,24 @@ class Application:
             cases.fire_deadline(connection, arguments["deadline_id"], at=self.clock())
 
     def _clean(self, _arguments: dict[str, Any]) -> None:
-        with self.database.transaction() as connection:
-            transfers.forget_orphans(connection, at=self.clock())
+        """At the start and once a day: delete what nobody needs, and count the deadlines again.
 
-    def recount(self) -> int:
-        """After a change of the calendar, by an administrator's act or a newer package."""
+        For a newer package of holidays, and for a step that began before the calendar was changed and ended after it.
+        """
         with self.database.transaction() as connection:
-            return cases.recount(connection, SYSTEM, at=self.clock())
+            transfers.forget_drafts(connection, at=self.clock())
+            transfers.forget_orphans(connection, at=self.clock())
+        with self.database.transaction() as connection:
+            cases.recount(connection, SYSTEM, at=self.clock())
+
+    # What administrators see of it
+
+    def failed_jobs(self, connection: Connection, actor: Actor) -> Sequence[Row[Any]]:
+        """The jobs that were set aside, the latest first. Raises `Forbidden` below the ministry's administrators."""
+        permissions.require(actor, "administer_deployment")
+        return failed_jobs(connection)
+
+    def retry_job(self, connection: Connection, actor: Actor, failed_job_id: int, *, at: datetime) -> None:
+        """Give a job that was set aside all of its attempts again. Raises `Forbidden`, `NotFound`."""
+        permissions.require(actor, "administer_deployment")
+        self.jobs.retry(connection, actor, failed_job_id, at=at)

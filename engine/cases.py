@@ -6,8 +6,9 @@ from its end) it registers as a `Kind`. The lock is on the case's row, so two pe
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,11 +21,13 @@ from engine.accounts import membership, person
 from engine.audit import SYSTEM, Actor
 from engine.bpmn import expressions, forms, runtime
 from engine.bpmn.catalogue import MESSAGES
-from engine.bpmn.graph import OWNER, Node, Pool
+from engine.bpmn.graph import OWNER, Described, Node, Pool
 from engine.bpmn.runtime import Opened, Step
 from engine.db import UtcDateTime, Write, metadata, write
 from engine.errors import N_, Conflict, NotFound, XuejiError
+from engine.permissions import require
 from engine.procedures import Version
+from engine.registry import organisations
 
 log = logging.getLogger(__name__)
 
@@ -155,8 +158,9 @@ incident = sa.Table(
     sa.Column("instance_id", sa.ForeignKey("instance.id"), nullable=False),
     sa.Column("node", sa.String(100), nullable=False),
     sa.Column("code", sa.String(40), nullable=False),
-    # In words, translated where it is shown.
+    # In words, filled from the values and translated where they are shown: what happened, and what to do about it.
     sa.Column("message", sa.String(500), nullable=False),
+    sa.Column("remedy", sa.String(500), nullable=False),
     sa.Column("values", sa.JSON, nullable=False),
     sa.Column("opened_at", UtcDateTime, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
@@ -209,6 +213,14 @@ class Unstaffed(Conflict):
     code = "unstaffed"
     message = N_("Nobody in this organisation holds the duty that this step waits for.")
     remedy = N_("Give somebody the duty; the step then stands in that person's inbox.")
+
+
+class Mended(Conflict):
+    """An incident that is over."""
+
+    code = "mended"
+    message = N_("This incident is over: somebody has dealt with it, or the case has gone another way.")
+    remedy = N_("Look at the case to see where it stands.")
 
 
 UNSTAFFED = Unstaffed.code
@@ -279,6 +291,16 @@ def sides(connection: Connection, actor: Actor, case_id: int) -> frozenset[str]:
     if row is None:
         raise NotFound
     return frozenset(side for side, stands in zip(("receiving", "releasing"), row, strict=True) if stands)
+
+
+def running(connection: Connection) -> dict[int, int]:
+    """How many open cases run under each version, by its id."""
+    rows = connection.execute(
+        sa.select(instance.c.version_id, sa.func.count(instance.c.case_id.distinct()).label("cases"))
+        .where(~instance.c.ended)
+        .group_by(instance.c.version_id)
+    )
+    return {row.version_id: row.cases for row in rows}
 
 
 @dataclass(frozen=True)
@@ -428,15 +450,14 @@ class Locked:
         assert held is not None
         self._took(held, runtime.fire(held.version.specification(side), held.state, self._service(held), timer))
 
-    def retry(self, side: str | None) -> bool:
-        """Run again what failed in a pool. Whether it went on."""
+    def retry(self, side: str | None) -> None:
+        """Run again what failed in a pool; its incidents say what became of it."""
         held = self._of(side)
         assert held is not None
         step = runtime.retry(held.version.specification(side), held.state, self._service(held))
-        again = step.failures
-        step.failures = []
+        # Whatever became of it meanwhile, its incidents are looked at.
+        step.retried = True
         self._took(held, step)
-        return not again
 
     def deliver(self) -> None:
         """Hand over every kept message that its side now waits for, until nothing moves any more."""
@@ -503,8 +524,8 @@ class Locked:
             self._arm(held, timer)
         for node_id in step.passed:
             self._cancel_gateway_timers(held, node_id)
-        for failure in step.failures:
-            self._fail(held, failure)
+        if step.failures or step.retried:
+            self._note_failures(held, step)
         if quiet:
             return []
         for node_id in step.thrown:
@@ -589,22 +610,38 @@ class Locked:
                 )
             )
 
-    def _fail(self, held: _Instance, failure: runtime.Failure) -> None:
-        error = failure.error
-        if isinstance(error, XuejiError):
-            code, text, values = error.code, error.message, error.values
-        else:
-            code, text, values = "technical", N_("The step failed for a technical reason."), {}
-            log.error("case %s failed at %s", self.id, failure.node, exc_info=error)
-        self._writes.append(
-            (
-                incident.insert(),
-                {
-                    "case_id": self.id, "instance_id": held.id, "node": failure.node, "code": code, "message": text,
-                    "values": values, "opened_at": self.at, "attempts": 1,
-                },
+    def _note_failures(self, held: _Instance, step: Step) -> None:
+        """Bring an instance's incidents up to date: what failed, failed again, or went on. One for each element."""
+        known = {
+            row.node: row.id
+            for row in self.connection.execute(
+                sa.select(incident.c.id, incident.c.node).where(
+                    incident.c.instance_id == held.id, incident.c.resolved_at.is_(None), incident.c.code != UNSTAFFED
+                )
             )
-        )  # fmt: skip
+        }
+        failed = {failure.node: failure.error for failure in step.failures}
+        for node, error in failed.items():
+            words = self._in_words(node, error)
+            if node in known:
+                again = incident.update().where(incident.c.id == known[node])
+                self.connection.execute(again.values(words | {"attempts": incident.c.attempts + 1}))
+            else:
+                own = {"case_id": self.id, "instance_id": held.id, "node": node, "opened_at": self.at, "attempts": 1}
+                self.connection.execute(incident.insert(), words | own)
+        over = [known[node] for node in known.keys() - failed.keys() - step.stopped]
+        if over:
+            self.connection.execute(incident.update().where(incident.c.id.in_(over)).values(resolved_at=self.at))
+
+    def _in_words(self, node: str, error: Exception) -> dict[str, Any]:
+        if isinstance(error, XuejiError):
+            values = {name: value if isinstance(value, int) else str(value) for name, value in error.values.items()}
+            return {"code": error.code, "message": error.message, "remedy": error.remedy, "values": values}
+        log.error("case %s failed at %s", self.id, node, exc_info=error)
+        return {
+            "code": "technical", "message": N_("The step failed for a technical reason."),
+            "remedy": N_("Ask whoever runs the system; the log says more. Then retry."), "values": {},
+        }  # fmt: skip
 
     # Services and messages
 
@@ -801,20 +838,30 @@ def due_deadlines(connection: Connection, *, at: datetime, limit: int = 500) -> 
 
 
 def fire_deadline(connection: Connection, deadline_id: int, *, at: datetime) -> bool:
-    """Fire one deadline, once. False where somebody has, or its task is over."""
+    """Fire one deadline, once. False where somebody has, its task is over, or the calendar has moved it meanwhile."""
     case_id = connection.scalar(sa.select(deadline.c.case_id).where(deadline.c.id == deadline_id))
     if case_id is None:
         return False
     locked = lock(connection, SYSTEM, case_id, at=at)
     row = connection.execute(
-        sa.select(deadline.c.state, deadline.c.key, deadline.c.node, deadline.c.instance_id, instance.c.side)
+        sa.select(
+            deadline.c.state, deadline.c.at, deadline.c.key, deadline.c.node, deadline.c.instance_id, instance.c.side
+        )
         .join(instance, deadline.c.instance_id == instance.c.id)
         .where(deadline.c.id == deadline_id)
     ).one()
-    if row.state != "pending" or locked.state != "open":
+    if row.state != "pending" or row.at > at:
         return False
-    connection.execute(deadline.update().where(deadline.c.id == deadline_id).values(state="fired", fired_at=at))
-    locked.fire(row.side, Opened(row.key, row.node))
+    this_one = deadline.update().where(deadline.c.id == deadline_id)
+    try:
+        if locked.state != "open":
+            raise runtime.NotOpen
+        locked.fire(row.side, Opened(row.key, row.node))
+    except runtime.NotOpen:
+        # Its case or its task ended another way, by a terminate event for example.
+        connection.execute(this_one.values(state="cancelled"))
+        return False
+    connection.execute(this_one.values(state="fired", fired_at=at))
     locked.save()
     audit.record(
         connection, SYSTEM, "deadline.fired", "deadline", deadline_id, at=at, case_id=case_id, after={"node": row.node}
@@ -823,58 +870,195 @@ def fire_deadline(connection: Connection, deadline_id: int, *, at: datetime) -> 
 
 
 def recount(connection: Connection, actor: Actor, *, at: datetime) -> int:
-    """After a change of the calendar: compute every pending deadline and due date again. Answers how many moved."""
-    calendar = workdays.load(connection)
-    moved = 0
-    for row in connection.execute(sa.select(deadline).where(deadline.c.state == "pending")).all():
-        instant = calendar.shift(calendar.due(row.counted_from, row.workdays), row.shift).at
-        if instant != row.at:
-            connection.execute(deadline.update().where(deadline.c.id == row.id).values(at=instant))
-            moved += 1
-    rows = connection.execute(sa.select(task).where(task.c.state == "open", task.c.due_at.is_not(None))).all()
-    for row in rows:
-        node = procedures.load(connection, row.version_id).node(row.side, row.node)
-        due = calendar.due(row.opened_at, expressions.workdays(node.due))
-        if due.at != row.due_at or due.provisional != row.due_provisional:
+    """After a change of the calendar: compute every pending deadline and due date again.
+
+    Answers in how many cases something moved. What has fired already does not fire again.
+    """
+    stale = _stale(connection)
+    if not stale:
+        return 0
+    # Steps that began before the change finish first; what they opened is seen by the second look.
+    held: set[int] = set()
+    for some in _in_parts(sorted({row["of_case"] for rows in stale.values() for row in rows})):
+        locked = sa.select(case.c.id).where(case.c.id.in_(some)).order_by(case.c.id).with_for_update()
+        held.update(connection.scalars(locked))
+    moved: set[int] = set()
+    for statement, rows in _stale(connection).items():
+        rows = [row for row in rows if row["of_case"] in held]
+        if rows:
             connection.execute(
-                task.update().where(task.c.id == row.id).values(due_at=due.at, due_provisional=due.provisional)
+                statement, [{name: value for name, value in row.items() if name != "moves"} for row in rows]
             )
-            moved += 1
+        moved |= {row["of_case"] for row in rows if row["moves"]}
     if moved:
-        audit.record(connection, actor, "deadlines.recounted", "calendar", None, at=at, after={"moved": moved})
-    return moved
+        audit.record(connection, actor, "deadlines.recounted", "calendar", None, at=at, after={"cases": len(moved)})
+    return len(moved)
+
+
+_MOVE_DEADLINE = deadline.update().where(
+    deadline.c.id == sa.bindparam("row_id"),
+    deadline.c.case_id == sa.bindparam("of_case"),
+    deadline.c.state == "pending",
+)
+_MOVE_TASK = task.update().where(
+    task.c.id == sa.bindparam("row_id"), task.c.case_id == sa.bindparam("of_case"), task.c.state == "open"
+)
+
+
+def _stale(connection: Connection) -> dict[sa.Update, list[dict[str, Any]]]:
+    """What the present calendar counts otherwise than it stands, as parameters of the statements that correct it.
+
+    `moves` tells another instant from one that only ceased to be provisional.
+    """
+    calendar = workdays.load(connection)
+    # Thousands of rows are counted from the same few days.
+    due = functools.lru_cache(maxsize=None)(lambda day, days: calendar.due(day, days))
+    found: dict[sa.Update, list[dict[str, Any]]] = {_MOVE_DEADLINE: [], _MOVE_TASK: []}
+    for row in connection.execute(sa.select(deadline).where(deadline.c.state == "pending")):
+        instant = calendar.shift(due(_noon(row.counted_from), row.workdays), row.shift).at
+        if instant != row.at:
+            found[_MOVE_DEADLINE].append({"row_id": row.id, "of_case": row.case_id, "at": instant, "moves": True})
+    waiting = sa.select(
+        task.c.id, task.c.case_id, task.c.version_id, task.c.side, task.c.node, task.c.opened_at, task.c.due_at,
+        task.c.due_provisional,
+    ).where(task.c.state == "open", task.c.due_at.is_not(None))  # fmt: skip
+    for row in connection.execute(waiting).all():
+        node = procedures.load(connection, row.version_id).node(row.side, row.node)
+        new = due(_noon(row.opened_at), expressions.workdays(node.due))
+        if (new.at, new.provisional) != (row.due_at, row.due_provisional):
+            values = {"due_at": new.at, "due_provisional": new.provisional, "moves": new.at != row.due_at}
+            found[_MOVE_TASK].append({"row_id": row.id, "of_case": row.case_id} | values)
+    return {statement: rows for statement, rows in found.items() if rows}
+
+
+def _noon(instant: datetime) -> datetime:
+    """Only the day counts."""
+    return instant.astimezone(workdays.SHANGHAI).replace(hour=12, minute=0, second=0, microsecond=0)
+
+
+def _in_parts(ids: list[int], size: int = 1000) -> Iterator[list[int]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 # Incidents and notices -------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Incident:
+    """What stopped a case, or keeps it waiting, until somebody mends it."""
+
+    id: int
+    case_id: int
+    # transfer, or the name of a plain procedure.
+    case_kind: str
+    # The element where it happened, or its pool.
+    step: Described
+    party: str
+    organisation_id: int
+    organisation: str
+    organisation_en: str | None
+    code: str
+    message: str
+    remedy: str
+    values: dict[str, Any]
+    opened_at: datetime
+    attempts: int
+    resolved_at: datetime | None
+
+    @property
+    def duty(self) -> str | None:
+        """The duty that nobody holds, where that is what keeps the case."""
+        return self.values["duty"] if self.code == UNSTAFFED else None
+
+
+def incidents(
+    connection: Connection, actor: Actor, *, resolved: bool = False, limit: int, offset: int = 0, counted: int
+) -> tuple[list[Incident], int]:
+    """One page of the incidents of the actor's jurisdiction, newest first, and how many there are up to `counted`.
+
+    Raises `Forbidden` for anybody but an administrator.
+    """
+    require(actor, "administer")
+    conditions = [
+        _may_mend(actor),
+        incident.c.resolved_at.is_not(None) if resolved else incident.c.resolved_at.is_(None),
+    ]
+    order = (incident.c.resolved_at if resolved else incident.c.opened_at).desc()
+    total = _count_incidents(connection, conditions, counted)
+    rows = connection.execute(
+        sa.select(incident, case.c.kind.label("case_kind"), case.c.parties, instance.c.side, instance.c.version_id)
+        .select_from(_INCIDENTS)
+        .where(*conditions)
+        .order_by(order, incident.c.id.desc())
+        .limit(limit)
+        .offset(offset)
+    ).all()
+    return [_incident(connection, row) for row in rows], total
+
+
+def open_incidents(connection: Connection, actor: Actor, *, counted: int) -> int:
+    """How many incidents of the actor's jurisdiction wait, counted up to `counted`."""
+    return _count_incidents(connection, [_may_mend(actor), incident.c.resolved_at.is_(None)], counted)
+
+
+_INCIDENTS = incident.join(instance, incident.c.instance_id == instance.c.id).join(
+    case, incident.c.case_id == case.c.id
+)
+
+
+def _may_mend(actor: Actor) -> sa.ColumnElement[bool]:
+    """Whoever stands on the incident's own side of the case: the other side sees its progress alone."""
+    return sa.exists().where(
+        case_scope.c.organisation_id == actor.organisation_id,
+        case_scope.c.case_id == incident.c.case_id,
+        sa.or_(
+            instance.c.side.is_(None),
+            sa.and_(instance.c.side == "receiving", case_scope.c.receiving),
+            sa.and_(instance.c.side == "releasing", case_scope.c.releasing),
+        ),
+    )
+
+
+def _count_incidents(connection: Connection, conditions: list[sa.ColumnElement[bool]], counted: int) -> int:
+    found = sa.select(incident.c.id).select_from(_INCIDENTS).where(*conditions).limit(counted).subquery()
+    return connection.scalar(sa.select(sa.func.count()).select_from(found)) or 0
+
+
+def _incident(connection: Connection, row: Any) -> Incident:
+    pool = procedures.load(connection, row.version_id).pool(row.side)
+    node = pool.by_id.get(row.node)
+    # An incident of a whole pool is its school's, which started it or is asked first.
+    party = pool.party(row.node) if node else f"{row.side}_school" if row.side else OWNER
+    whose = organisations.get(connection, row.parties[party])
+    return Incident(
+        row.id, row.case_id, row.case_kind, node or pool, party, whose.id, whose.name, whose.name_en, row.code,
+        row.message, row.remedy, row.values, row.opened_at, row.attempts, row.resolved_at,
+    )  # fmt: skip
+
+
 def retry_incident(connection: Connection, actor: Actor, incident_id: int, *, at: datetime) -> bool:
     """Run again what failed, after its cause has been removed. Whether it went on.
 
-    Raises `NotFound` outside the actor's jurisdiction, `Gone` when somebody has resolved it, `Unstaffed` where only a
-    membership helps.
+    Raises `Forbidden` for anybody but an administrator, `NotFound` outside the actor's jurisdiction, `Mended`
+    when it is over, `Unstaffed` where only a membership helps.
     """
+    require(actor, "administer")
     row = connection.execute(
         sa.select(incident.c.case_id, incident.c.code, instance.c.side)
-        .join(instance, incident.c.instance_id == instance.c.id)
-        .where(incident.c.id == incident_id, visible(actor, incident.c.case_id))
+        .select_from(_INCIDENTS)
+        .where(incident.c.id == incident_id, _may_mend(actor))
     ).one_or_none()
     if row is None:
         raise NotFound
+    locked = lock(connection, actor, row.case_id, at=at)
+    resolved_at = sa.select(incident.c.resolved_at).where(incident.c.id == incident_id)
+    if locked.state != "open" or connection.scalar(resolved_at) is not None:
+        raise Mended
     if row.code == UNSTAFFED:
         raise Unstaffed
-    locked = lock(connection, actor, row.case_id, at=at)
-    open_now = connection.scalar(
-        sa.select(incident.c.id).where(incident.c.id == incident_id, incident.c.resolved_at.is_(None))
-    )
-    if open_now is None or locked.state != "open":
-        raise Gone
-    went_on = locked.retry(row.side)
+    locked.retry(row.side)
     locked.save()
-    changes: dict[str, Any] = {"attempts": incident.c.attempts + 1}
-    if went_on:
-        changes["resolved_at"] = at
-    connection.execute(incident.update().where(incident.c.id == incident_id).values(changes))
+    went_on = connection.scalar(resolved_at) is not None
     audit.record(
         connection, actor, "incident.retried", "incident", incident_id, at=at, case_id=row.case_id,
         after={"went_on": went_on},
@@ -915,7 +1099,7 @@ def find_unstaffed(connection: Connection, *, at: datetime) -> None:
             [
                 {
                     "case_id": row.case_id, "instance_id": row.instance_id, "node": row.node, "code": UNSTAFFED,
-                    "message": Unstaffed.message,
+                    "message": Unstaffed.message, "remedy": Unstaffed.remedy,
                     "values": {"duty": row.duty, "organisation_id": row.organisation_id}, "opened_at": at,
                     "attempts": 0,
                 }

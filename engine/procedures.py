@@ -609,7 +609,8 @@ def _is_day(text: str) -> bool:
 
 def _refuse(**errors: str) -> None:
     """Raises `Invalid` with the errors by field, where there are any."""
-    if fields := {name: Invalid(message) for name, message in errors.items() if message}:
+    fields: dict[str, XuejiError] = {name: Invalid(message) for name, message in errors.items() if message}
+    if fields:
         raise Invalid(fields=fields)
 
 

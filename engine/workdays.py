@@ -250,7 +250,8 @@ def retract_year(connection: Connection, actor: Actor, year: int, *, at: datetim
     connection.execute(calendar_year.delete().where(this_year))
     in_year = calendar_day.c.day.between(date(year, 1, 1), date(year, 12, 31))
     # Of the December before, only what came with this notice.
-    before = sa.and_(calendar_day.c.day.between(date(year - 1, 12, 1), date(year, 1, 1)), calendar_day.c.source == source)
+    december = calendar_day.c.day.between(date(year - 1, 12, 1), date(year - 1, 12, 31))
+    before = sa.and_(december, calendar_day.c.source == source)
     connection.execute(calendar_day.delete().where(in_year | before))
     audit.record(connection, actor, "calendar.year_retracted", "calendar_year", year, at=at, before={"source": source})
     _touch(connection)

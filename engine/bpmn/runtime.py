@@ -123,6 +123,10 @@ class Step:
     # Every node that completed, in order: for the history and the diagram's marks.
     passed: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    # Whether something that had failed before was among what this event made run.
+    retried: bool = False
+    # The nodes that could run and did not: those that failed, and those behind a budget that is used up.
+    stopped: set[str] = field(default_factory=set)
     ended: bool = False
     # The `outcome` of the last end event passed that has one, in this step or an earlier one.
     outcome: str | None = None
@@ -510,6 +514,8 @@ class _Run:
         self.failures: list[Failure] = []
         self.cancelled = False
         self.before = {task.id: task for task in workflow.live()}
+        # An instance is never left with something that could run, unless that failed.
+        self.retried = any(map(_is_automatic, self.before.values()))
 
     # Events
 
@@ -612,6 +618,8 @@ class _Run:
             thrown=list(workflow.thrown),
             passed=self.passed,
             failures=self.failures,
+            retried=self.retried,
+            stopped={task.task_spec.bpmn_id for task in live.values() if _is_automatic(task)},
             ended=ended,
             outcome=next((node.outcome for node in ends if node.outcome), None),
             variables=dict(workflow.data),

@@ -218,17 +218,21 @@ def upgrade() -> None:
     op.create_table(
         "application_draft",
         sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("uid", sa.String(length=32), nullable=False),
         sa.Column("person_id", sa.Integer(), nullable=False),
         sa.Column("organisation_id", sa.Integer(), nullable=False),
         sa.Column("origin_province", sa.String(length=6), nullable=False),
         sa.Column("values", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("case_id", sa.Integer(), nullable=True),
         sa.Column("decline_reason", sa.Text(), nullable=True),
         sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["case_id"], ["case.id"], name=op.f("fk_application_draft_case_id")),
         sa.ForeignKeyConstraint(
             ["organisation_id"], ["organisation.id"], name=op.f("fk_application_draft_organisation_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_application_draft")),
+        sa.UniqueConstraint("uid", name=op.f("uq_application_draft_uid")),
     )
     with op.batch_alter_table("application_draft", schema=None) as batch_op:
         batch_op.create_index("ix_application_draft_organisation_id", ["organisation_id"], unique=False)
@@ -563,6 +567,7 @@ def upgrade() -> None:
         sa.Column("node", sa.String(length=100), nullable=False),
         sa.Column("code", sa.String(length=40), nullable=False),
         sa.Column("message", sa.String(length=500), nullable=False),
+        sa.Column("remedy", sa.String(length=500), nullable=False),
         sa.Column("values", sa.JSON(), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
