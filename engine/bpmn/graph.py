@@ -201,6 +201,17 @@ class Pool(Described):
     def start(self) -> Node | None:
         return next((node for node in self.nodes if node.kind == "startEvent"), None)
 
+    @cached_property
+    def in_order(self) -> tuple[Node, ...]:
+        """Its nodes as the flows reach them from the start, the nearest first."""
+        found = dict.fromkeys([self.start.id] if self.start else [])
+        waiting = list(found)
+        while waiting:
+            reached = [flow.target for node in waiting for flow in self.outgoing.get(node, [])]
+            waiting = [node for node in dict.fromkeys(reached) if node not in found and node in self.by_id]
+            found.update(dict.fromkeys(waiting))
+        return tuple(self.by_id[node] for node in found)
+
     def following(self, node_id: str) -> Node | None:
         """The only node after this one, or None where there are several or none."""
         flows = self.outgoing.get(node_id, [])

@@ -1,15 +1,14 @@
-"""Applying for a transfer: the form of the regime, the student looked up, drafts, and the start of the case.
+"""Applying for a transfer: the form of the regime, the student looked up, and the start of the case.
 
 Opening the form creates nothing. Saving it creates the case, reserves a place and completes the application's step in
-one transaction. A school that does not accept closes the application with a reason, and no case arises.
+one transaction. Until then it is a draft (`drafts`), and a school that does not accept declines that.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,21 +17,19 @@ from sqlalchemy.engine import Connection
 from engine import audit, cases, inbox, permissions, procedures
 from engine.audit import Actor
 from engine.bpmn import forms
+from engine.bpmn.forms import FieldError, Values
 from engine.bpmn.graph import Field, Node, Pool
 from engine.db import Database
 from engine.errors import N_, Conflict, Invalid, NotFound, XuejiError
 from engine.procedures import Rule, Version
-from engine.registry import classes, divisions, lookups, organisations, students
+from engine.registry import classes, divisions, lookups, numbers, organisations, students
+from engine.registry.numbers import NumberInvalid, NumberUnrecognised
 from engine.registry.organisations import Organisation
 from engine.registry.students import DATA_DIFFER, CheckFailure, Summary
-from engine.transfers.tables import application_draft, attachment, transfer
+from engine.transfers import attachments, drafts
+from engine.transfers.tables import RECEIVING, RELEASING, transfer
+from engine.transfers.values import id_of
 from engine.workdays import SHANGHAI
-
-RECEIVING, RELEASING = "receiving", "releasing"
-MAX_ATTACHMENT = 5 * 1024 * 1024
-# By the first bytes, never by what the sender calls it.
-_SIGNATURES = {b"%PDF-": "application/pdf", b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
-_ORPHANS_AFTER = timedelta(days=30)
 
 
 class Closed(Conflict):
@@ -64,10 +61,23 @@ class CheckFailed(Conflict):
         self.failures = failures
 
 
-class BadAttachment(Invalid):
-    code = "bad_attachment"
-    message = N_("Attach a PDF, PNG or JPEG file of at most 5 MB.")
+class SchoolClosed(Conflict):
+    """An application by a school that is no longer open."""
 
+    code = "school_closed"
+    message = N_("Your school is closed in the register, so it can receive nobody.")
+    remedy = N_("Ask the administrator of your authority whether that is right.")
+
+
+class DataDiffer(Invalid):
+    """What the application says of the student is not what the record says. `fields` name where."""
+
+    code = DATA_DIFFER.code
+    message = DATA_DIFFER.message
+    remedy = DATA_DIFFER.remedy
+
+
+_NUMBERS = ("student.record_number", "student.id_number")
 
 OTHER_TRANSFER = CheckFailure(
     "2002",
@@ -87,6 +97,8 @@ class Application:
     releasing_rule: Rule
     receiving: Version
     releasing: Version
+    # In the regime's closed window the form can be filled in and kept, but not saved.
+    closed: Closed | None = None
 
     @property
     def pool(self) -> Pool:
@@ -118,20 +130,24 @@ class Application:
 def prepare(connection: Connection, actor: Actor, origin_province: str, *, at: datetime) -> Application:
     """The application form for a student from a province.
 
-    Raises `Forbidden` unless a school's operator asks, `Closed` in the regime's closed window, `NoneInForce`.
+    Raises `Forbidden` unless a school's operator asks, `SchoolClosed`, `NotFound` for what is no province of today,
+    `NoneInForce`.
     """
     permissions.require(actor, "start_transfer")
-    if divisions.level_of(origin_province) != "province" or not divisions.exists(origin_province):
+    if origin_province not in {province.code for province in divisions.children()}:
         raise NotFound
     assert actor.organisation_id is not None
     school = organisations.get(connection, actor.organisation_id)
-    province = divisions.province_of(school.division_code or "")
-    within = province == origin_province
-    receiving_rule = procedures.rule_for(connection, province, within=within)
+    if not school.active:
+        raise SchoolClosed
+    assert school.province_code is not None
+    within = school.province_code == origin_province
+    receiving_rule = procedures.rule_for(connection, school.province_code, within=within)
     releasing_rule = procedures.rule_for(connection, origin_province, within=within)
     regime = procedures.regimes(connection)[receiving_rule.regime]
+    closed = None
     if regime.is_closed(at.astimezone(SHANGHAI).date()):
-        raise Closed(closed_from=regime.closed_from, closed_until=regime.closed_until)
+        closed = Closed(closed_from=regime.closed_from, closed_until=regime.closed_until)
     return Application(
         school,
         origin_province,
@@ -140,10 +156,59 @@ def prepare(connection: Connection, actor: Actor, origin_province: str, *, at: d
         releasing_rule,
         procedures.in_force(connection, receiving_rule.regime, "transfer", at=at),
         procedures.in_force(connection, releasing_rule.regime, "transfer", at=at),
+        closed,
     )
 
 
+@dataclass(frozen=True)
+class Ahead:
+    """A decision that an application would go through, and whose it is; nobody's while the student is not known."""
+
+    side: str
+    party: str
+    node: Node
+    organisation: Organisation | None
+
+
+def ahead(connection: Connection, application: Application, student: Summary | None = None) -> list[Ahead]:
+    """Who decides after the application has been saved: the receiving side's steps, then the releasing side's."""
+    schools = {RECEIVING: application.school.id, RELEASING: student.place.school_id if student and student.place else 0}
+    versions = {RECEIVING: application.receiving, RELEASING: application.releasing}
+    parties: dict[str, Organisation | None] = {}
+    for side, school in schools.items():
+        if school:
+            parties[f"{side}_school"] = organisations.get(connection, school)
+            parties[f"{side}_authority"] = organisations.superior(connection, school)
+    found = []
+    for side, version in versions.items():
+        pool = version.pool(side)
+        for node in pool.in_order:
+            if node.is_human and node.bound("decision.result"):
+                party = pool.party(node.id)
+                found.append(Ahead(side, party, node, parties.get(party)))
+    return found
+
+
 # Looking up ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NumberCheck:
+    """What a number's form tells: an error if it can not be right, hints where it is only unusual."""
+
+    error: NumberInvalid | None = None
+    hints: tuple[NumberInvalid, ...] = ()
+
+
+def check_number(text: str, *, at: datetime) -> NumberCheck:
+    """Check a number while it is typed. A number of no known kind may be a passport's, so that is only a hint."""
+    try:
+        number = numbers.parse(text, on=at.astimezone(SHANGHAI).date())
+    except NumberUnrecognised as unusual:
+        return NumberCheck(hints=(unusual,))
+    except NumberInvalid as error:
+        return NumberCheck(error)
+    return NumberCheck(hints=number.warnings)
 
 
 def look_up(
@@ -152,26 +217,110 @@ def look_up(
 ) -> lookups.LookUp:  # fmt: skip
     """Look the student up by number and name together, within the province or the school that the form names.
 
-    The look-up is logged, found or not, so let its transaction commit before asking for the result.
+    The look-up is logged, found or not, so let its transaction commit before asking for the result. Raises `Invalid`
+    by field, before anything is looked up, where an entry is missing that it needs, or can not be right.
     """
+    asked = _asked(connection, application, values, at)
+    return lookups.look_up(connection, actor, **asked, at=at, per_hour=per_hour)
+
+
+def looked_up(
+    connection: Connection, actor: Actor, application: Application, values: Mapping[str, Any], *, at: datetime
+) -> Summary | None:
+    """The student whom the actor has found already with these very entries, so that a form can be shown again."""
+    try:
+        asked = _asked(connection, application, values, at)
+    except Invalid:
+        return None
+    return lookups.found_before(connection, actor, **asked, at=at)
+
+
+def _asked(connection: Connection, application: Application, values: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    """What to look for, and where."""
     bound = application.bound(values)
-    school = bound.get("origin.school")
-    return lookups.look_up(
-        connection,
-        actor,
-        number=bound.get("student.record_number") or bound.get("student.id_number") or "",
-        name=bound.get("student.name") or "",
-        within=int(school) if school else application.origin_province,
-        at=at,
-        per_hour=per_hour,
-    )
+    number, school = _number_binding(bound), application.node.bound("origin.school")
+    needed = ["student.name", number] + (["origin.school"] if school and school.required else [])
+    missing: dict[str, XuejiError] = {
+        each: FieldError(N_("This is required.")) for each in needed if not bound.get(each)
+    }
+    errors = missing | _wrong_origin(connection, application, bound) | _wrong_number(bound, at)
+    if errors:
+        raise _by_field(application, errors)
+    within = id_of(bound.get("origin.school")) or application.origin_province
+    return {"number": bound[number], "name": bound["student.name"], "within": within}
 
 
-def stands_against(connection: Connection, student_id: int, *, school_id: int | None = None) -> list[CheckFailure]:
-    """Why a student can not be transferred now: the registry's reasons, and another open transfer."""
+def _number_binding(bound: Mapping[str, Any]) -> str:
+    """Which of the numbers the student is looked up by: the first that is entered."""
+    return next((each for each in _NUMBERS if bound.get(each)), _NUMBERS[0])
+
+
+def _wrong_number(bound: Mapping[str, Any], at: datetime) -> dict[str, XuejiError]:
+    checked = {each: check_number(bound[each], at=at).error for each in _NUMBERS if bound.get(each)}
+    return {binding: error for binding, error in checked.items() if error}
+
+
+def _wrong_origin(connection: Connection, application: Application, bound: Mapping[str, Any]) -> dict[str, XuejiError]:
+    """Where the places of origin do not fit each other, or not the province by which the procedures were chosen."""
+    errors: dict[str, XuejiError] = {}
+    if (bound.get("origin.province") or application.origin_province) != application.origin_province:
+        errors["origin.province"] = FieldError(N_("This is not the province for which the form was opened."))
+    region = bound.get("origin.division") or application.origin_province
+    if not divisions.exists(region) or divisions.province_of(region) != application.origin_province:
+        errors["origin.division"] = FieldError(N_("Choose a region of the releasing province."))
+        region = application.origin_province
+    if bound.get("origin.school"):
+        school = _school(connection, bound["origin.school"])
+        first, last = divisions.code_range(region)
+        if school is None or not first <= (school.division_code or "") <= last:
+            errors["origin.school"] = FieldError(N_("Choose a school of this region."))
+    return errors
+
+
+def _wrong_target(connection: Connection, application: Application, bound: Mapping[str, Any]) -> dict[str, XuejiError]:
+    """Where a class is chosen that is not the school's own, or not of the grade."""
+    errors: dict[str, XuejiError] = {}
+    if (bound.get("target.school") or str(application.school.id)) != str(application.school.id):
+        errors["target.school"] = FieldError(N_("Apply for your own school."))
+    if bound.get("target.class"):
+        chosen = _class(connection, bound["target.class"])
+        if chosen is None or chosen.school_id != application.school.id:
+            errors["target.class"] = FieldError(N_("Choose a class of your school."))
+        elif (bound.get("target.grade") or chosen.grade) != chosen.grade:
+            errors["target.class"] = FieldError(N_("This class belongs to another grade."))
+    return errors
+
+
+def _school(connection: Connection, value: Any) -> Organisation | None:
+    try:
+        found = organisations.get(connection, id_of(value) or 0)
+    except NotFound:
+        return None
+    return found if found.is_school else None
+
+
+def _class(connection: Connection, value: Any) -> classes.SchoolClass | None:
+    try:
+        return classes.get(connection, id_of(value) or 0)
+    except NotFound:
+        return None
+
+
+def _by_field(application: Application, errors: Mapping[str, XuejiError]) -> Invalid:
+    """What is wrong by binding, as what is wrong by field."""
+    return Invalid(fields={application.field(binding) or binding: error for binding, error in errors.items()})
+
+
+def stands_against(
+    connection: Connection, student_id: int, *, school_id: int | None = None, besides: int | None = None
+) -> list[CheckFailure]:
+    """Why a student can not be transferred now: the registry's reasons, and another open transfer.
+
+    `besides` is the case that asks, which does not stand against itself.
+    """
     failures = students.check(connection, student_id, school_id=school_id)
     other = sa.select(transfer.c.case_id).where(transfer.c.student_id == student_id, transfer.c.open)
-    if connection.scalar(other) is not None:
+    if connection.scalar(other) not in (None, besides):
         failures.append(OTHER_TRANSFER)
     return failures
 
@@ -187,20 +336,48 @@ def apply(
     *,
     at: datetime,
     per_hour: int,
-    draft_id: int | None = None,
+    draft: str | None = None,
 ) -> int:
     """Save an application: look the student up, check, reserve a place, start the case. Answers the case's id.
 
-    In two transactions, since the look-up must stay logged whatever becomes of the application. Raises `Invalid` with
-    errors by field, `StudentNotFound`, `CheckFailed`, `NoVacancy`, `AlreadyHere`, `Closed`, `TooManyLookUps`.
+    In several transactions, since the draft (its uid, if it has one) and the look-up must stay kept and logged whatever
+    becomes of the application. A draft becomes one case at most, however often it is sent. Raises `Invalid` or
+    `DataDiffer` with errors by field, `StudentNotFound`, `CheckFailed`, `NoVacancy`, `AlreadyHere`, `Closed`,
+    `TooManyLookUps`, `AlreadyStarted`, `AlreadyDeclined`.
     """
+    if draft is not None:
+        with database.transaction() as connection:
+            drafts.save_draft(connection, actor, origin_province, entered, uid=draft, at=at)
     with database.transaction() as connection:
         application = prepare(connection, actor, origin_province, at=at)
-        values = forms.check(application.form, entered)
+        if application.closed:
+            raise application.closed
+        values = check(connection, application, entered, at=at)
         found = look_up(connection, actor, application, values, at=at, per_hour=per_hour)
     student = found.found()
     with database.transaction() as connection:
-        return start(connection, actor, application, values, student, at=at, draft_id=draft_id)
+        return start(connection, actor, application, values, student, at=at, draft=draft)
+
+
+def check(connection: Connection, application: Application, entered: Mapping[str, Any], *, at: datetime) -> Values:
+    """The form's values. Raises `Invalid` with all that is wrong at once, so that nobody has to come back twice."""
+    errors: dict[str, XuejiError] = {}
+    try:
+        values = forms.check(application.form, entered)
+    except Invalid as invalid:
+        values = {name: value.strip() for name, value in entered.items() if isinstance(value, str)}
+        errors.update(invalid.fields)
+    bound = application.bound(values)
+    wrong = _by_field(
+        application,
+        _wrong_origin(connection, application, bound)
+        | _wrong_number(bound, at)
+        | _wrong_target(connection, application, bound),
+    )
+    errors = wrong.fields | errors
+    if errors:
+        raise Invalid(fields=errors)
+    return values
 
 
 def start(
@@ -211,12 +388,15 @@ def start(
     student: Summary,
     *,
     at: datetime,
-    draft_id: int | None = None,
+    draft: str | None = None,
 ) -> int:
     """Start the case of a checked form and a student who was looked up. Raises as `apply` does."""
+    if draft is not None:
+        drafts.start_draft(connection, actor, draft, at=at)
     bound = application.bound(values)
     place = _place(application, student)
-    _compare(application, bound, student)
+    if different := differences(connection, application, values, student):
+        raise DataDiffer(fields=different)
     to_class = _target(connection, application, bound)
     if failures := stands_against(connection, student.id, school_id=place.school_id):
         raise CheckFailed(failures)
@@ -231,11 +411,11 @@ def start(
         at=at,
     )
     _insert(connection, locked.id, application, student, bound, to_class.id, at)
-    _claim_attachments(connection, actor, locked.id, application, values)
+    attachments.claim(connection, actor, locked.id, application.form, values)
     _complete_application(locked, application, values)
     locked.save()
-    if draft_id is not None:
-        _close_draft(connection, actor, draft_id, "started", at=at)
+    if draft is not None:
+        drafts.started(connection, draft, locked.id)
     audit.record(
         connection, actor, "transfer.started", "transfer", locked.id, at=at, case_id=locked.id,
         after={
@@ -254,32 +434,31 @@ def _place(application: Application, student: Summary) -> students.Place:
     return student.place
 
 
-def _compare(application: Application, bound: Mapping[str, Any], student: Summary) -> None:
-    """What else the form says of the student must be what the record says; else 2001, at the field."""
+def differences(
+    connection: Connection, application: Application, values: Mapping[str, Any], student: Summary
+) -> dict[str, XuejiError]:
+    """Where the form says something else of a student than the record does, by field: 2001."""
+    assert student.place is not None
+    bound = application.bound(values)
     recorded = {
         "student.gender": student.gender,
         "student.id_type": student.id_type,
         "student.birth_date": student.birth_date.isoformat(),
+        "origin.grade": student.place.grade,
+        "origin.class": str(student.place.class_id),
     }
-    errors: dict[str, XuejiError] = {}
-    for binding, value in recorded.items():
-        field = application.field(binding)
-        if field and bound.get(binding) not in (None, value):
-            errors[field] = forms.FieldError(DATA_DIFFER.message, remedy=DATA_DIFFER.remedy)
-    if errors:
-        raise Invalid(DATA_DIFFER.message, fields=errors)
+    different = [binding for binding, value in recorded.items() if bound.get(binding) not in (None, "", value)]
+    if bound.get("student.record_number") and (second := bound.get("student.id_number")):
+        failures = students.check(connection, student.id, number=second)
+        different += ["student.id_number"] if DATA_DIFFER in failures else []
+    error = FieldError(N_("The record says something else."), remedy=DATA_DIFFER.remedy)
+    return {application.field(binding) or binding: error for binding in different}
 
 
 def _target(connection: Connection, application: Application, bound: Mapping[str, Any]) -> classes.SchoolClass:
-    found = None
-    if str(bound.get("target.class") or "").isdigit():
-        found = classes.get(connection, int(bound["target.class"]))
-    field = application.field("target.class") or ""
-    if found is None or found.school_id != application.school.id:
-        raise Invalid(fields={field: forms.FieldError(N_("Choose a class of your school."))})
-    if bound.get("target.grade") not in (None, found.grade):
-        raise Invalid(fields={field: forms.FieldError(N_("This class belongs to another grade."))})
-    return found
+    if errors := _wrong_target(connection, application, bound):
+        raise _by_field(application, errors)
+    return classes.get(connection, id_of(bound["target.class"]) or 0)
 
 
 def _parties(connection: Connection, receiving_school: int, releasing_school: int) -> dict[str, int]:
@@ -359,157 +538,3 @@ def _complete_application(locked: cases.Locked, application: Application, values
     for node in application.act:
         opened = next(item for item in waiting if item.node == node.id)
         waiting = inbox.complete_node(locked, RECEIVING, opened, node, values, None)
-
-
-# Attachments -----------------------------------------------------------------------------------------------------
-
-
-def attach(connection: Connection, actor: Actor, name: str, content: bytes, *, at: datetime) -> str:
-    """Keep a file for an application that is being written. Answers the id by which a form refers to it.
-
-    Raises `BadAttachment` for anything but a PDF, PNG or JPEG of at most 5 MB.
-    """
-    media_type = next((kind for start, kind in _SIGNATURES.items() if content.startswith(start)), None)
-    if media_type is None or len(content) > MAX_ATTACHMENT:
-        raise BadAttachment
-    uid = uuid.uuid4().hex
-    connection.execute(
-        attachment.insert(),
-        {
-            "uid": uid, "organisation_id": actor.organisation_id, "person_id": actor.person_id,
-            "name": name[-200:] or uid, "media_type": media_type, "content": content, "uploaded_at": at,
-        },
-    )  # fmt: skip
-    return uid
-
-
-@dataclass(frozen=True)
-class Attachment:
-    name: str
-    media_type: str
-    content: bytes
-
-
-def open_attachment(connection: Connection, actor: Actor, uid: str, *, at: datetime) -> Attachment:
-    """A file, for those on the side that attached it; that it was seen is logged. Raises `NotFound`."""
-    row = connection.execute(sa.select(attachment).where(attachment.c.uid == uid)).one_or_none()
-    if row is None:
-        raise NotFound
-    if row.case_id is None:
-        if row.person_id != actor.person_id:
-            raise NotFound
-    elif RECEIVING not in cases.sides(connection, actor, row.case_id):
-        raise NotFound
-    audit.record(connection, actor, "attachment.viewed", "attachment", row.id, at=at, case_id=row.case_id)
-    return Attachment(row.name, row.media_type, row.content)
-
-
-def attachment_name(connection: Connection, uid: str) -> str | None:
-    """What the file was called by whoever attached it."""
-    return connection.scalar(sa.select(attachment.c.name).where(attachment.c.uid == uid))
-
-
-def _claim_attachments(
-    connection: Connection, actor: Actor, case_id: int, application: Application, values: Mapping[str, Any]
-) -> None:
-    for item in application.form:
-        uid = values.get(item.id)
-        if item.type != "file" or not uid:
-            continue
-        claimed = connection.scalar(
-            attachment.update()
-            .where(attachment.c.uid == uid, attachment.c.person_id == actor.person_id, attachment.c.case_id.is_(None))
-            .values(case_id=case_id)
-            .returning(attachment.c.id)
-        )
-        if claimed is None:
-            raise Invalid(fields={item.id: forms.FieldError(N_("Attach the file once more."))})
-
-
-def forget_orphans(connection: Connection, *, at: datetime) -> None:
-    """Delete files that no application ever claimed, and that no draft refers to any more."""
-    connection.execute(
-        attachment.delete().where(attachment.c.case_id.is_(None), attachment.c.uploaded_at < at - _ORPHANS_AFTER)
-    )
-
-
-# Drafts ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Draft:
-    id: int
-    origin_province: str
-    values: dict[str, Any]
-    state: str
-    decline_reason: str | None
-    saved_at: datetime
-
-
-def save_draft(
-    connection: Connection,
-    actor: Actor,
-    origin_province: str,
-    entered: Mapping[str, Any],
-    *,
-    draft_id: int | None = None,
-    at: datetime,
-) -> int:
-    """Keep what has been entered so far, unchecked. Answers the draft's id. Raises `NotFound` for another's draft."""
-    permissions.require(actor, "start_transfer")
-    values = {"values": dict(entered), "origin_province": origin_province, "saved_at": at}
-    if draft_id is not None:
-        changed = connection.scalar(
-            application_draft.update()
-            .where(application_draft.c.id == draft_id, _own_draft(actor), application_draft.c.state == "open")
-            .values(values)
-            .returning(application_draft.c.id)
-        )
-        if changed is None:
-            raise NotFound
-        return draft_id
-    row = values | {"person_id": actor.person_id, "organisation_id": actor.organisation_id, "state": "open"}
-    return int(connection.execute(application_draft.insert().returning(application_draft.c.id), row).scalar_one())
-
-
-def drafts(connection: Connection, actor: Actor, *, state: str = "open") -> list[Draft]:
-    """The school's drafts in one state, newest first."""
-    rows = connection.execute(
-        sa.select(application_draft)
-        .where(_own_draft(actor), application_draft.c.state == state)
-        .order_by(application_draft.c.saved_at.desc())
-    )
-    return [Draft(row.id, row.origin_province, row.values, row.state, row.decline_reason, row.saved_at) for row in rows]
-
-
-def draft(connection: Connection, actor: Actor, draft_id: int) -> Draft:
-    """One open draft of the actor's school. Raises `NotFound`."""
-    found = next((item for item in drafts(connection, actor) if item.id == draft_id), None)
-    if found is None:
-        raise NotFound
-    return found
-
-
-def decline(connection: Connection, actor: Actor, draft_id: int, reason: str, *, at: datetime) -> None:
-    """The school does not accept the student: the application is closed with its reason, and no case arises."""
-    if not reason.strip():
-        raise Invalid(fields={"reason": forms.FieldError(N_("This is required."))})
-    _close_draft(connection, actor, draft_id, "declined", reason=reason.strip(), at=at)
-
-
-def _close_draft(
-    connection: Connection, actor: Actor, draft_id: int, state: str, *, reason: str | None = None, at: datetime
-) -> None:
-    closed = connection.scalar(
-        application_draft.update()
-        .where(application_draft.c.id == draft_id, _own_draft(actor), application_draft.c.state == "open")
-        .values(state=state, decline_reason=reason, saved_at=at)
-        .returning(application_draft.c.id)
-    )
-    if closed is None:
-        raise NotFound
-    audit.record(connection, actor, f"application.{state}", "application", draft_id, at=at)
-
-
-def _own_draft(actor: Actor) -> sa.ColumnElement[bool]:
-    return application_draft.c.organisation_id == actor.organisation_id

@@ -16,8 +16,8 @@ from engine.cases import Call, Locked
 from engine.errors import N_, Conflict, Forbidden, Invalid, NotFound
 from engine.messages import Message
 from engine.registry import classes, organisations, records, students
-from engine.transfers.applications import RECEIVING, RELEASING, open_to_releasing_side
-from engine.transfers.tables import transfer
+from engine.transfers.applications import open_to_releasing_side
+from engine.transfers.tables import RECEIVING, RELEASING, transfer
 
 
 class TooLate(Conflict):

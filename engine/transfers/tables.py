@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from engine.bpmn.graph import SIDES
 from engine.db import UtcDateTime, metadata
+
+RECEIVING, RELEASING = SIDES
 
 _BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -59,6 +62,9 @@ application_draft = sa.Table(
     "application_draft",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
+    # The page's own name for it, given before the first saving, so that a repeated one is known.
+    sa.Column("uid", sa.String(32), nullable=False, unique=True),
+    # Who touched it last; it belongs to the school.
     sa.Column("person_id", sa.Integer, nullable=False),
     sa.Column("organisation_id", sa.ForeignKey("organisation.id"), nullable=False),
     # Where the student comes from: it decides which form is filled in.
@@ -66,6 +72,8 @@ application_draft = sa.Table(
     sa.Column("values", sa.JSON, nullable=False),
     # open, declined (the school does not accept the student, and no case arises), started.
     sa.Column("state", sa.String(10), nullable=False),
+    # What it has become.
+    sa.Column("case_id", sa.ForeignKey("case.id")),
     sa.Column("decline_reason", sa.Text),
     sa.Column("saved_at", UtcDateTime, nullable=False),
     sa.Index("ix_application_draft_organisation_id", "organisation_id"),
@@ -77,7 +85,7 @@ attachment = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     # By which a form refers to it; too long to be guessed.
     sa.Column("uid", sa.String(32), nullable=False, unique=True),
-    # Empty until the application that it belongs to is saved.
+    # Empty until the application that it belongs to has become a case.
     sa.Column("case_id", sa.ForeignKey("case.id")),
     sa.Column("organisation_id", sa.ForeignKey("organisation.id"), nullable=False),
     sa.Column("person_id", sa.Integer, nullable=False),

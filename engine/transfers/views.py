@@ -25,8 +25,7 @@ from engine.messages import Message
 from engine.registry import divisions, numbers, students
 from engine.registry.students import Student, Summary
 from engine.registry.tables import organisation, organisation_ancestor, school_class, student
-from engine.transfers.applications import RECEIVING, RELEASING
-from engine.transfers.tables import transfer
+from engine.transfers.tables import RECEIVING, RELEASING, transfer
 
 STATES = ("pending", "retrieved", "completed", "refused", "withdrawn")
 
@@ -51,6 +50,7 @@ class Transfer:
     releasing_school: str
     from_class: ClassName
     to_class: ClassName
+    to_class_id: int
     reason: str | None
     changed_on: Any
     move: str
@@ -123,6 +123,7 @@ def _transfer(row: Any, of: Summary, held: list[Holder]) -> Transfer:
         releasing_school=row.releasing_school,
         from_class=ClassName(row.from_grade, row.from_name),
         to_class=ClassName(row.to_grade, row.to_name),
+        to_class_id=row.to_class_id,
         reason=row.reason,
         changed_on=row.changed_on,
         move=row.move,
