@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect, Engine, make_url
 
@@ -53,34 +57,46 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite and self.url.database not in (None, "", ":memory:"):
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        self.engine: Engine = sa.create_engine(self.url, **self._options())
         if self.is_sqlite:
+            self.engine = sa.create_engine(self.url, connect_args={"timeout": 30}, hide_parameters=True)
+            self._reader = self.engine
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            self.engine = self._postgresql(cursor_factory=_Cursor)
+            # Each statement its own read-only transaction, which saves the round trips of beginning and ending one.
+            self._reader = self._postgresql(options="-c default_transaction_read_only=on").execution_options(
+                isolation_level="AUTOCOMMIT"
+            )
+        sa.event.listen(self.engine, "before_cursor_execute", _write_first)
 
-    def _options(self) -> dict[str, Any]:
-        if self.is_sqlite:
-            return {"connect_args": {"timeout": 30}}
-        # A pool as wide as the server's threads; a connection that died with the server is noticed before its use.
-        return {"pool_size": 10, "max_overflow": 20, "pool_pre_ping": True}
+    def _postgresql(self, **connect_args: Any) -> Engine:
+        # Parameters are children's data; an error that is logged must not carry them.
+        engine = sa.create_engine(
+            self.url, pool_size=8, max_overflow=8, hide_parameters=True, connect_args=connect_args
+        )
+        sa.event.listen(engine, "checkin", _note_idle)
+        sa.event.listen(engine, "checkout", partial(_ping_if_idle, engine))
+        return engine
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A writing transaction: committed when the block ends, rolled back when it raises."""
-        with self.engine.connect() as connection:
-            if self.is_sqlite:
-                connection = connection.execution_options(writes=True)
-            with connection.begin():
+        with self.engine.connect() as plain:
+            connection = plain.execution_options(writes=True, pending=[])
+            with _pipeline(connection), connection.begin():
                 yield connection
+                _write_pending(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A consistent view for reading; whatever it writes by mistake is rolled back."""
-        with self.engine.connect() as connection:
+        """For reading alone: PostgreSQL refuses to write here, and what SQLite would write is rolled back."""
+        with self._reader.connect() as connection:
             yield connection
 
     def dispose(self) -> None:
         self.engine.dispose()
+        self._reader.dispose()
 
 
 # A statement and its parameters: one row, several, or none.
@@ -88,17 +104,101 @@ Write = tuple[sa.Executable, dict[str, Any] | list[dict[str, Any]] | None]
 
 
 def write(connection: Connection, writes: list[Write]) -> None:
-    """Execute writes whose results nobody needs, on PostgreSQL in one round trip.
+    """Write what nobody needs the result of, before the next statement of the transaction or its end.
 
-    Errors surface when the last of them has been sent, and no row counts come back: compare revisions on rows that the
-    transaction has locked, not by counting.
+    On PostgreSQL that takes no round trip of its own. Errors surface where the statements are sent, and no row counts
+    come back: compare revisions on rows that the transaction has locked, not by counting.
     """
-    driver = connection.connection.driver_connection
-    pipeline = getattr(driver, "pipeline", None)
-    with pipeline() if pipeline and len(writes) > 1 else nullcontext():
+    connection.get_execution_options()["pending"].extend(writes)
+
+
+def _write_pending(connection: Connection) -> None:
+    pending: list[Write] = connection.get_execution_options().get("pending", [])
+    if not pending:
+        return
+    writes = pending[:]
+    pending.clear()
+    with _without_answers(connection.connection.driver_connection):
         for statement, parameters in writes:
             # Inline: SQLAlchemy would otherwise ask for the key of a single new row, and wait for it.
             connection.execute(statement.inline() if isinstance(statement, sa.Insert) else statement, parameters)
+
+
+def _write_first(connection: Connection, *_: Any) -> None:
+    _write_pending(connection)
+
+
+# PostgreSQL ------------------------------------------------------------------------------------------------------
+
+# Idle for so long, a connection is tried before its use: it may have died with the server, or on a firewall.
+_IDLE_SECONDS = 10.0
+
+# The driver's connections that are in a pipeline, and those of them whose present statements need no answer.
+_pipelines: weakref.WeakKeyDictionary[Any, psycopg.Pipeline] = weakref.WeakKeyDictionary()
+_unanswered: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+class _Cursor(psycopg.Cursor[Any]):
+    """In a pipeline the driver only queues a statement, but SQLAlchemy asks at once what it answers: so wait for it."""
+
+    def execute(self, *args: Any, **kwargs: Any) -> Self:
+        super().execute(*args, **kwargs)
+        self._wait()
+        return self
+
+    def executemany(self, *args: Any, **kwargs: Any) -> None:
+        super().executemany(*args, **kwargs)
+        self._wait()
+
+    def _wait(self) -> None:
+        pipeline = _pipelines.get(self.connection)
+        if pipeline is not None and self.connection not in _unanswered:
+            pipeline.sync()
+
+
+@contextmanager
+def _without_answers(driver: Any) -> Iterator[None]:
+    if not isinstance(driver, psycopg.Connection):
+        yield
+        return
+    _unanswered.add(driver)
+    try:
+        yield
+    finally:
+        _unanswered.discard(driver)
+
+
+@contextmanager
+def _pipeline(connection: Connection) -> Iterator[None]:
+    """Let BEGIN travel with the first statement, and pending writes with COMMIT."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        yield
+        return
+    with driver.pipeline() as pipeline:
+        _pipelines[driver] = pipeline
+        try:
+            yield
+        finally:
+            del _pipelines[driver]
+
+
+def _note_idle(_driver: Any, record: Any) -> None:
+    record.info["idle_since"] = time.monotonic()
+
+
+def _ping_if_idle(engine: Engine, driver: Any, record: Any, _proxy: Any) -> None:
+    if time.monotonic() - record.info.get("idle_since", time.monotonic()) < _IDLE_SECONDS:
+        return
+    try:
+        engine.dialect.do_ping(driver)
+    except sa.exc.DBAPIError as error:
+        raise sa.exc.DisconnectionError from error
+    except psycopg.Error as error:
+        raise sa.exc.DisconnectionError from error
+
+
+# SQLite ----------------------------------------------------------------------------------------------------------
 
 
 def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:

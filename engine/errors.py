@@ -6,6 +6,7 @@ They are filled from the error's own `values` after translation.
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 
@@ -80,3 +81,14 @@ class TooMany(XuejiError):
     code = "too_many"
     message = N_("Too many attempts in a short time.")
     remedy = N_("Wait a while, then try again.")
+
+
+def describe(error: BaseException) -> str:
+    """An error for administrators and logs: its words where they are ours, else its kind, and where it happened.
+
+    Words of others are left out, as a database quotes the row that it refused, and with it a child's number.
+    """
+    words = f": {error}" if isinstance(error, XuejiError) else ""
+    places = traceback.StackSummary.from_list(traceback.extract_tb(error.__traceback__)[-4:])
+    where = "".join(f"\n{place.filename}:{place.lineno} {place.name}" for place in places)
+    return f"{type(error).__name__}{words}{where}"

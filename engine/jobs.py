@@ -16,7 +16,6 @@ import os
 import socket
 import threading
 import time
-import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -29,7 +28,7 @@ from sqlalchemy.engine import Connection, Row
 from engine import audit
 from engine.audit import Actor
 from engine.db import Database, UtcDateTime, metadata
-from engine.errors import N_, NotFound, XuejiError
+from engine.errors import N_, NotFound, describe
 
 Handler = Callable[[dict[str, Any]], None]
 
@@ -88,17 +87,6 @@ def failed_jobs(connection: Connection) -> Sequence[Row[Any]]:
 def create_tables(database: Database) -> None:
     """Create DBOS's own tables, or bring them up to date. They are no part of our schema and of its migrations."""
     DBOS.migrate(_url(database))
-
-
-def describe(error: BaseException) -> str:
-    """An error for administrators: its words where they are ours, else its kind, and where it happened.
-
-    Words of others are left out, as a database quotes the row that it refused, and with it a child's number.
-    """
-    words = f": {error}" if isinstance(error, XuejiError) else ""
-    places = traceback.StackSummary.from_list(traceback.extract_tb(error.__traceback__)[-4:])
-    where = "".join(f"\n{place.filename}:{place.lineno} {place.name}" for place in places)
-    return f"{type(error).__name__}{words}{where}"
 
 
 class Jobs:

@@ -12,7 +12,7 @@ from flask import Flask, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from engine.errors import N_, Invalid, NotFound, XuejiError
+from engine.errors import N_, Invalid, NotFound, XuejiError, describe
 from web.context import LoginRequired, current_session
 from web.flash import has_just_switched
 from web.locales import message_of, remedy_of
@@ -144,5 +144,5 @@ def _http(error: HTTPException) -> ResponseReturnValue:
 def _unexpected(error: Exception) -> ResponseReturnValue:
     reference = secrets.token_hex(4).upper()
     # The path holds ids alone; the query and the form may hold more, so they stay out of the log.
-    log.error("%s %s %s", reference, request.method, request.path, exc_info=error)
+    log.error("%s %s %s %s", reference, request.method, request.path, describe(error))
     return _answer(Unexpected(reference=reference))

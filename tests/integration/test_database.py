@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -11,7 +12,8 @@ import sqlalchemy as sa
 
 from engine import audit
 from engine.audit import SYSTEM, audit_entry
-from engine.db import Database, UtcDateTime
+from engine.db import Database, UtcDateTime, write
+from engine.errors import describe
 
 MORNING = datetime(2026, 9, 22, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
 
@@ -43,9 +45,41 @@ def test_nothing_of_a_transaction_that_raised_remains(database: Database) -> Non
 
 
 def test_a_reader_leaves_nothing_behind(database: Database) -> None:
-    with database.reading() as connection:
+    # PostgreSQL refuses; SQLite rolls back.
+    with contextlib.suppress(sa.exc.InternalError), database.reading() as connection:
         record(connection)
     assert count(database) == 0
+
+
+def test_an_error_of_the_database_quotes_no_values(database: Database) -> None:
+    with pytest.raises(sa.exc.IntegrityError) as error, database.transaction() as connection:
+        connection.execute(audit_entry.insert(), {"at": MORNING, "duty": "机密", "action": None})
+    assert "机密" not in describe(error.value)
+
+
+def test_pending_writes_arrive_before_the_next_statement_and_before_the_commit(database: Database) -> None:
+    row = audit.entry(SYSTEM, "task.completed", "task", 1, at=MORNING)
+    with database.transaction() as connection:
+        write(connection, [(audit_entry.insert(), row)])
+        assert connection.scalar(sa.select(sa.func.count()).select_from(audit_entry)) == 1
+        write(connection, [(audit_entry.insert(), row), (audit_entry.insert(), [row, row])])
+    assert count(database) == 4
+
+
+def test_a_pending_write_that_fails_takes_its_transaction_with_it(database: Database) -> None:
+    row = audit.entry(SYSTEM, "task.completed", "task", 1, at=MORNING)
+
+    def fail() -> None:
+        with database.transaction() as connection:
+            record(connection)
+            write(connection, [(audit_entry.insert(), row | {"action": None})])
+
+    with pytest.raises(sa.exc.IntegrityError):
+        fail()
+    assert count(database) == 0
+    with database.transaction() as connection:
+        record(connection)
+    assert count(database) == 1
 
 
 def test_an_instant_comes_back_aware_and_in_utc(database: Database) -> None:
