@@ -137,11 +137,17 @@ def mine(actor: Actor) -> sa.ColumnElement[bool]:
 class Step:
     """A kind of task in the actor's inbox: the element, how many wait there, and how many of them are late."""
 
+    version: Version
     side: str | None
     node: Node
     menu: str
     open: int
     late: int
+
+    @property
+    def act(self) -> tuple[Node, ...]:
+        """The steps that are done together with this one."""
+        return self.version.pool(self.side).act(self.node.id)
 
 
 def steps(connection: Connection, actor: Actor, *, at: datetime) -> list[Step]:
@@ -161,16 +167,11 @@ def steps(connection: Connection, actor: Actor, *, at: datetime) -> list[Step]:
         .group_by(columns.version_id, columns.side, columns.node, columns.menu)
         .order_by(waiting.desc(), columns.node, columns.version_id)
     )
-    return [
-        Step(
-            row.side,
-            procedures.load(connection, row.version_id).node(row.side, row.node),
-            row.menu,
-            row.waiting,
-            row.late,
-        )
-        for row in rows
-    ]
+    found = []
+    for row in rows:
+        version = procedures.load(connection, row.version_id)
+        found.append(Step(version, row.side, version.node(row.side, row.node), row.menu, row.waiting, row.late))
+    return found
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,14 @@ def get(connection: Connection, organisation_id: int) -> Organisation:
     return _one(connection, organisation.c.id == organisation_id)
 
 
+def named(connection: Connection, organisation_ids: Iterable[int]) -> dict[int, Organisation]:
+    """Those of these organisations that exist, by id, in one query."""
+    wanted = list(organisation_ids)
+    if not wanted:
+        return {}
+    return {found.id: found for found in _many(connection, sa.select(organisation).where(organisation.c.id.in_(wanted)))}
+
+
 def by_code(connection: Connection, code: str) -> Organisation:
     """The school with this code. Raises `NotFound`."""
     return _one(connection, organisation.c.code == code)
