@@ -12,18 +12,20 @@ function nameRoles(root) {
   }
 }
 
-// <form data-batch> holds a table whose rows have <input type="checkbox" data-tick>, one [data-tick-all], and a
-// .batch-bar whose [data-ticked] shows how many. data-group on the ticks counts distinct groups into [data-groups].
+// <form data-batch> has ticks, <input type="checkbox" data-tick>, inside it or by their `form`, perhaps one [data-tick-all],
+// and a .batch-bar; [data-ticked] shows how many, [data-groups] of how many distinct data-group.
+const batches = () => [...document.querySelectorAll("form[data-batch]")];
+const ticksOf = (form) => [...form.elements].filter((control) => control.matches("[data-tick]"));
+
 function count(form) {
-  const ticks = [...form.querySelectorAll("[data-tick]")];
+  const ticks = ticksOf(form);
   const ticked = ticks.filter((tick) => tick.checked);
   for (const tick of ticks) tick.closest("tr")?.classList.toggle("ticked", tick.checked);
-  const bar = form.querySelector(".batch-bar");
-  bar.hidden = ticked.length === 0;
-  for (const place of bar.querySelectorAll("[data-ticked]")) place.textContent = ticked.length;
+  form.querySelector(".batch-bar").hidden = ticked.length === 0;
+  for (const place of form.querySelectorAll("[data-ticked]")) place.textContent = ticked.length;
   const groups = new Set(ticked.map((tick) => tick.dataset.group));
-  for (const place of bar.querySelectorAll("[data-groups]")) place.textContent = groups.size;
-  const all = form.querySelector("[data-tick-all]");
+  for (const place of form.querySelectorAll("[data-groups]")) place.textContent = groups.size;
+  const all = [...form.elements].find((control) => control.matches("[data-tick-all]"));
   if (all) {
     all.checked = ticks.length > 0 && ticked.length === ticks.length;
     all.indeterminate = ticked.length > 0 && !all.checked;
@@ -31,10 +33,10 @@ function count(form) {
 }
 
 document.addEventListener("change", (event) => {
-  const form = event.target.closest("form[data-batch]");
-  if (!form) return;
+  const form = event.target.form;
+  if (!form?.matches("[data-batch]")) return;
   if (event.target.matches("[data-tick-all]")) {
-    for (const tick of form.querySelectorAll("[data-tick]")) tick.checked = event.target.checked;
+    for (const tick of ticksOf(form)) tick.checked = event.target.checked;
   }
   if (event.target.matches("[data-tick], [data-tick-all]")) count(form);
 });
@@ -46,7 +48,7 @@ document.addEventListener("click", (event) => {
 
 function prepare(root) {
   nameRoles(root);
-  for (const form of document.querySelectorAll("form[data-batch]")) count(form);
+  batches().forEach(count);
 }
 
 document.addEventListener("htmx:load", (event) => prepare(event.target.parentElement ?? document));
