@@ -78,7 +78,17 @@ case_scope = sa.Table(
     # On which side it stands; a superior of both stands on both.
     sa.Column("receiving", sa.Boolean, nullable=False),
     sa.Column("releasing", sa.Boolean, nullable=False),
+    # Where the case stands, as its kind calls it: open, then its outcome; a transfer's own states. Repeated in each of
+    # its rows, so that a list by state is one index, however many cases an organisation has.
+    sa.Column("state", sa.String(10), nullable=False, default="open"),
     sa.Index("ix_case_scope_case_id", "case_id"),
+    sa.Index(
+        "ix_case_scope_organisation_id_state_case_id",
+        "organisation_id",
+        "state",
+        "case_id",
+        postgresql_include=["receiving", "releasing"],
+    ),
 )
 
 task = sa.Table(
@@ -119,6 +129,9 @@ task = sa.Table(
         "organisation_id",
         "duty",
         "due_at",
+        # Which cases a party holds, and which are late, is read from this index alone.
+        "party",
+        "case_id",
         postgresql_where=sa.text("state = 'open'"),
         sqlite_where=sa.text("state = 'open'"),
     ),
@@ -291,6 +304,14 @@ def sides(connection: Connection, actor: Actor, case_id: int) -> frozenset[str]:
     if row is None:
         raise NotFound
     return frozenset(side for side, stands in zip(("receiving", "releasing"), row, strict=True) if stands)
+
+
+def stand(connection: Connection, case_id: int, state: str) -> None:
+    """Say in the lists of all who may see a case where it stands now."""
+    write(connection, [(_STAND, {"of_case": case_id, "state": state})])
+
+
+_STAND = case_scope.update().where(case_scope.c.case_id == sa.bindparam("of_case"))
 
 
 def running(connection: Connection) -> dict[int, int]:
@@ -703,6 +724,7 @@ class Locked:
             if not held.ended:
                 held.ended = held.changed = True
         self._writes.append((_RESOLVE_INCIDENTS, {"of_case": self.id, "resolved_at": self.at}))
+        self._writes.append((_STAND, {"of_case": self.id, "state": outcome}))
 
 
 _INSTANCE_COLUMNS = (

@@ -311,6 +311,11 @@ def same_name(one: str, other: str) -> bool:
     return _plain_name(one) == _plain_name(other)
 
 
+def spellings(name: str) -> set[str]:
+    """How a name that somebody typed may have been stored, for a condition that the index of names serves."""
+    return {name.strip(), _plain_name(name)}
+
+
 def _plain_name(name: str) -> str:
     return numbers.normalise(name).translate(_DOTS)
 

@@ -27,7 +27,7 @@ from engine.transfers.attachments import (
     forget_orphans,
     open_attachment,
 )
-from engine.transfers.choices import Choice, offered, provinces, regions
+from engine.transfers.choices import Choice, fitting, provinces, regions
 from engine.transfers.drafts import (
     AlreadyDeclined,
     AlreadyStarted,
@@ -40,32 +40,40 @@ from engine.transfers.drafts import (
     new_uid,
     save_draft,
 )
+from engine.transfers.history import Entry, Hold, history, ribbon
 from engine.transfers.operations import may_withdraw, register, withdraw
+from engine.transfers.query import (
+    Filters,
+    Found,
+    TooManyToExport,
+    by_number,
+    export,
+    school_years,
+    search,
+    started_by,
+)
 from engine.transfers.values import shown, shown_all
 from engine.transfers.views import (
     STATES,
-    Filters,
-    Places,
+    Holding,
     Transfer,
-    Waiting,
     get,
-    history,
-    places_waiting,
-    ribbon,
-    search,
-    started_by,
+    holdings,
+    is_party,
     summaries,
+    view_record,
     view_student,
-    waiting_where,
 )
+from engine.transfers.waiting import Places, Waiting, places_waiting, waiting_where
 
 __all__ = [
     "STATES", "Ahead", "AlreadyDeclined", "AlreadyHere", "AlreadyStarted", "Application", "Attachment",
-    "BadAttachment", "CheckFailed", "Choice", "Closed", "DataDiffer", "Draft", "Filters", "NumberCheck",
-    "Places", "SchoolClosed", "Transfer", "Waiting", "ahead", "apply", "attach", "attachment_name", "check_number",
-    "decline",
-    "differences", "discard", "draft", "drafts_of_school", "forget_drafts", "forget_orphans", "get", "history",
-    "look_up", "looked_up", "may_withdraw", "new_uid", "offered", "open_attachment", "places_waiting", "prepare",
-    "provinces", "regions", "register", "ribbon", "save_draft", "search", "shown", "shown_all", "stands_against",
-    "start", "started_by", "summaries", "view_student", "waiting_where", "withdraw",
+    "BadAttachment", "CheckFailed", "Choice", "Closed", "DataDiffer", "Draft", "Entry", "Filters", "Found", "Hold",
+    "Holding", "NumberCheck", "Places", "SchoolClosed", "TooManyToExport", "Transfer", "Waiting", "ahead", "apply",
+    "attach", "attachment_name", "by_number", "check_number", "decline", "differences", "discard", "draft",
+    "drafts_of_school", "export", "fitting", "forget_drafts", "forget_orphans", "get", "history", "holdings",
+    "is_party", "look_up", "looked_up", "may_withdraw", "new_uid", "open_attachment", "places_waiting", "prepare",
+    "provinces", "regions", "register", "ribbon", "save_draft", "school_years", "search", "shown", "shown_all",
+    "stands_against", "start", "started_by", "summaries", "view_record", "view_student", "waiting_where",
+    "withdraw",
 ]  # fmt: skip

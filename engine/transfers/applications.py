@@ -448,6 +448,9 @@ def differences(
         "origin.class": str(student.place.class_id),
     }
     different = [binding for binding, value in recorded.items() if bound.get(binding) not in (None, "", value)]
+    # Where its form can offer no classes, somebody has written the name.
+    if bound.get("origin.class") == student.place.class_name:
+        different.remove("origin.class")
     if bound.get("student.record_number") and (second := bound.get("student.id_number")):
         failures = students.check(connection, student.id, number=second)
         different += ["student.id_number"] if DATA_DIFFER in failures else []
@@ -473,7 +476,7 @@ def _parties(connection: Connection, receiving_school: int, releasing_school: in
 
 def _scope(connection: Connection, school_id: int, *, receiving: bool) -> list[dict[str, Any]]:
     return [
-        {"organisation_id": found, "receiving": receiving, "releasing": not receiving}
+        {"organisation_id": found, "receiving": receiving, "releasing": not receiving, "state": "pending"}
         for found in sorted(organisations.with_superiors(connection, [school_id]))
     ]
 

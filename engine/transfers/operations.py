@@ -84,6 +84,7 @@ def _change_enrolment(call: Call) -> Mapping[str, Any]:
         at=call.at,
     )
     _update(call.connection, call.case_id, state="retrieved", open=False, retrieved_at=call.at)
+    cases.stand(call.connection, call.case_id, "retrieved")
     return {}
 
 

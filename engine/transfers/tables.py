@@ -54,6 +54,7 @@ transfer = sa.Table(
         sqlite_where=sa.text("open"),
     ),
     sa.Index("ix_transfer_student_id", "student_id"),
+    sa.Index("ix_transfer_school_year_case_id", "school_year", "case_id"),
     sa.Index("ix_transfer_receiving_school_id", "receiving_school_id"),
     sa.Index("ix_transfer_releasing_school_id", "releasing_school_id"),
 )

@@ -1,8 +1,4 @@
-"""Looking at transfers: one, a page of many, its history, and the query of a jurisdiction.
-
-What the other side sees of one is the public part: its procedure, its progress and its decisions (party, result,
-opinion, time), but no persons, drafts, comments or attachments.
-"""
+"""Looking at transfers: one, a page of many, and what only those who work on it may see in full."""
 
 from __future__ import annotations
 
@@ -14,17 +10,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine import cases, inbox, messages
-from engine.accounts import person
+from engine import inbox
 from engine.audit import Actor
-from engine.bpmn.graph import Node
-from engine.cases import case_scope, task
-from engine.errors import NotFound
-from engine.inbox import COUNTED, PAGE, Holder, Task
-from engine.messages import Message
-from engine.registry import divisions, numbers, students
+from engine.cases import case, case_scope
+from engine.errors import Forbidden, NotFound
+from engine.inbox import Holder
+from engine.permissions import may
+from engine.registry import organisations, records, students
+from engine.registry.records import Record
 from engine.registry.students import Student, Summary
-from engine.registry.tables import organisation, organisation_ancestor, school_class, student
+from engine.registry.tables import organisation, school_class
 from engine.transfers.tables import RECEIVING, RELEASING, transfer
 
 STATES = ("pending", "retrieved", "completed", "refused", "withdrawn")
@@ -65,30 +60,35 @@ class Transfer:
     withdrawal_reason: str | None
     # The sides on which the reader's organisation stands.
     sides: frozenset[str]
+    # 转学(入), 转学(出), as the place that is looked at stands to it: in, out, or both.
+    kinds: tuple[str, ...]
     holders: tuple[Holder, ...]
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """转学(入), 转学(出), as the reader stands to it."""
-        named = ((RECEIVING, "in"), (RELEASING, "out"))
-        return tuple(kind for side, kind in named if side in self.sides)
 
 
 _FROM = school_class.alias("from_class")
 _TO = school_class.alias("to_class")
 _RECEIVING = organisation.alias("receiving_school")
 _RELEASING = organisation.alias("releasing_school")
+_PLACE = case_scope.alias("place")
 
 
-def summaries(connection: Connection, actor: Actor, case_ids: Sequence[int]) -> dict[int, Transfer]:
-    """The transfers among these cases that the actor may see, by case id."""
+def summaries(
+    connection: Connection, actor: Actor, case_ids: Sequence[int], *, seen_from: int | None = None
+) -> dict[int, Transfer]:
+    """The transfers among these cases that the actor may see, by case id.
+
+    `seen_from` is the place in the actor's jurisdiction that is looked at, where it is not the actor's organisation.
+    """
     if not case_ids:
         return {}
+    place = actor.organisation_id if seen_from is None else seen_from
     rows = connection.execute(
         sa.select(
             transfer,
             case_scope.c.receiving,
             case_scope.c.releasing,
+            _PLACE.c.receiving.label("in"),
+            _PLACE.c.releasing.label("out"),
             _RECEIVING.c.name.label("receiving_school"),
             _RELEASING.c.name.label("releasing_school"),
             _FROM.c.grade.label("from_grade"),
@@ -100,6 +100,7 @@ def summaries(connection: Connection, actor: Actor, case_ids: Sequence[int]) -> 
             case_scope,
             sa.and_(case_scope.c.case_id == transfer.c.case_id, case_scope.c.organisation_id == actor.organisation_id),
         )
+        .outerjoin(_PLACE, sa.and_(_PLACE.c.case_id == transfer.c.case_id, _PLACE.c.organisation_id == place))
         .join(_RECEIVING, transfer.c.receiving_school_id == _RECEIVING.c.id)
         .join(_RELEASING, transfer.c.releasing_school_id == _RELEASING.c.id)
         .join(_FROM, transfer.c.from_class_id == _FROM.c.id)
@@ -136,7 +137,8 @@ def _transfer(row: Any, of: Summary, held: list[Holder]) -> Transfer:
         record_hash=row.record_hash,
         failed_checks=row.failed_checks,
         withdrawal_reason=row.withdrawal_reason,
-        sides=frozenset(side for side in (RECEIVING, RELEASING) if getattr(row, side)),
+        sides=frozenset(side for side in (RECEIVING, RELEASING) if row._mapping[side]),
+        kinds=tuple(kind for kind in ("in", "out") if row._mapping[kind]),
         holders=tuple(held),
     )
 
@@ -150,298 +152,68 @@ def get(connection: Connection, actor: Actor, case_id: int) -> Transfer:
 
 
 def view_student(connection: Connection, actor: Actor, case_id: int, *, at: datetime) -> Student:
-    """The full student of a transfer; that it was seen is logged. Raises `NotFound` outside the jurisdiction."""
+    """The full student, for those who work on the transfer; that it was seen is logged.
+
+    Raises `NotFound` outside the jurisdiction, `Forbidden` for whoever is no party's operator or reviewer.
+    """
     found = get(connection, actor, case_id)
+    require_party(connection, actor, case_id)
     return students.view(connection, actor, found.student.id, at=at, case_id=case_id)
 
 
-# History ---------------------------------------------------------------------------------------------------------
+def is_party(connection: Connection, actor: Actor, case_id: int) -> bool:
+    """Whether the actor works in one of the organisations that take part in a case."""
+    parties: dict[str, int] = connection.scalar(sa.select(case.c.parties).where(case.c.id == case_id)) or {}
+    return may(actor, "work") and actor.organisation_id in parties.values()
+
+
+def require_party(connection: Connection, actor: Actor, case_id: int) -> None:
+    """Raises `Forbidden` unless `is_party`."""
+    if not is_party(connection, actor, case_id):
+        raise Forbidden
+
+
+# The electronic record -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One thing that happened in a transfer: a step that was done, or a message that went across."""
+class Holding:
+    """A record of the student that one of the two schools has."""
 
-    at: datetime
-    side: str | None
-    party: str
-    organisation: str
-    # The step, or nothing for a message.
-    node: Node | None
-    message: Message | None
-    result: str | None
-    opinion: str | None
-    # Empty for the other side's persons.
-    person: str | None
-    duty: str | None
-    task: Task | None
-
-
-def history(connection: Connection, actor: Actor, case_id: int) -> list[Entry]:
-    """审批历史: what was done and decided, and what the two sides said to each other, in time."""
-    sides = cases.sides(connection, actor, case_id)
-    done = [item for item in inbox.of_case(connection, case_id) if item.state == "done"]
-    names = _names(connection, done)
-    # A plain case has no sides, so nobody stands on another one.
-    found = [_entry(item, names, own=item.side is None or item.side in sides) for item in done]
-    schools = _parties(connection, case_id)
-    for item in messages.of_case(connection, case_id):
-        side = RELEASING if item.to_side == RECEIVING else RECEIVING
-        found.append(
-            Entry(
-                item.sent_at, side, item.sender, schools.get(item.sender, ""), None, item, None, None, None, None, None
-            )
-        )
-    # A message follows the step that sent it, in the same instant.
-    return sorted(found, key=lambda entry: (entry.at, entry.message is not None))
-
-
-def _entry(item: Task, names: dict[tuple[str, int], str], *, own: bool) -> Entry:
-    assert item.closed_at is not None
-    return Entry(
-        at=item.closed_at,
-        side=item.side,
-        party=item.party,
-        organisation=names.get(("organisation", item.organisation_id), ""),
-        node=item.node,
-        message=None,
-        result=item.result,
-        opinion=item.opinion,
-        person=names.get(("person", item.person_id or 0)) if own else None,
-        duty=item.duty if own else None,
-        task=item if own else None,
-    )
-
-
-def _names(connection: Connection, tasks: list[Task]) -> dict[tuple[str, int], str]:
-    found: dict[tuple[str, int], str] = {}
-    people = {item.person_id for item in tasks if item.person_id}
-    for row in connection.execute(sa.select(person.c.id, person.c.name).where(person.c.id.in_(people))):
-        found["person", row.id] = row.name
-    offices = {item.organisation_id for item in tasks}
-    for row in connection.execute(
-        sa.select(organisation.c.id, organisation.c.name).where(organisation.c.id.in_(offices))
-    ):
-        found["organisation", row.id] = row.name
-    return found
-
-
-def _parties(connection: Connection, case_id: int) -> dict[str, str]:
-    parties: dict[str, int] = connection.scalar(sa.select(cases.case.c.parties).where(cases.case.c.id == case_id)) or {}
-    rows = connection.execute(
-        sa.select(organisation.c.id, organisation.c.name).where(organisation.c.id.in_(parties.values()))
-    )
-    names = {row.id: row.name for row in rows}
-    return {party: names[found] for party, found in parties.items()}
-
-
-@dataclass(frozen=True)
-class Hold:
-    """How long one party had a transfer: a bar of the clock ribbon."""
-
-    party: str
-    organisation: str
-    side: str | None
-    node: Node
-    opened_at: datetime
-    closed_at: datetime | None
-    due_at: datetime | None
-    result: str | None
+    record_id: int
+    school_id: int
+    school: str
+    # current: the school continues it. backup: what the former school keeps, for reading alone.
     state: str
+    # Whether the actor may open it: a party that it lies in the jurisdiction of.
+    readable: bool
 
 
-def ribbon(connection: Connection, actor: Actor, case_id: int) -> list[Hold]:
-    """Who held a transfer and for how long, in the order of the case. Both sides see it."""
-    cases.sides(connection, actor, case_id)
-    tasks = inbox.of_case(connection, case_id)
-    names = _names(connection, tasks)
-    return [
-        Hold(
-            item.party,
-            names.get(("organisation", item.organisation_id), ""),
-            item.side,
-            item.node,
-            item.opened_at,
-            item.closed_at,
-            item.due_at,
-            item.result,
-            item.state,
+def holdings(connection: Connection, actor: Actor, of: Transfer) -> list[Holding]:
+    """Who of the two schools holds a record of the student, the one that continues it first."""
+    schools = {of.receiving_school_id: of.receiving_school, of.releasing_school_id: of.releasing_school}
+    works = is_party(connection, actor, of.case_id)
+    found = [
+        Holding(
+            record_id,
+            school_id,
+            schools[school_id],
+            state,
+            works and organisations.governs(connection, actor.organisation_id or 0, school_id),
         )
-        for item in tasks
+        for record_id, school_id, state in records.held(connection, of.student.id)
+        if school_id in schools
     ]
+    return sorted(found, key=lambda holding: holding.state == "backup")
 
 
-# The query -------------------------------------------------------------------------------------------------------
+def view_record(connection: Connection, actor: Actor, case_id: int, record_id: int, *, at: datetime) -> Record:
+    """The parts of an electronic record, for the school that holds it and its authority; logged with the case.
 
-
-@dataclass(frozen=True)
-class Filters:
-    """变动查询. Empty means any. `number` is a transfer's, a student record's or an ID number."""
-
-    division: str = ""
-    school_id: int | None = None
-    name: str = ""
-    number: str = ""
-    school_year: int | None = None
-    kind: str = ""  # in, out
-    state: str = ""
-    holder_id: int | None = None
-    late: bool = False
-
-
-@dataclass(frozen=True)
-class Found:
-    """One page of a query. `total` is exact up to `COUNTED` and one more beyond it."""
-
-    transfers: list[Transfer]
-    total: int
-    number: int
-    size: int
-
-
-def search(
-    connection: Connection, actor: Actor, filters: Filters, *, at: datetime, page: int = 1, size: int = PAGE
-) -> Found:
-    """The transfers of the actor's jurisdiction that match, newest first."""
-    matching = (
-        sa.select(case_scope.c.case_id)
-        .join(transfer, transfer.c.case_id == case_scope.c.case_id)
-        .where(case_scope.c.organisation_id == actor.organisation_id, *_conditions(filters, at))
-    )
-    counted = matching.limit(COUNTED + 1).subquery()
-    total = connection.scalar(sa.select(sa.func.count()).select_from(counted)) or 0
-    page = max(page, 1)
-    ids = connection.scalars(matching.order_by(case_scope.c.case_id.desc()).limit(size).offset((page - 1) * size)).all()
-    found = summaries(connection, actor, ids)
-    return Found([found[case_id] for case_id in ids], total, page, size)
-
-
-def started_by(connection: Connection, actor: Actor, *, page: int = 1, size: int = PAGE) -> Found:
-    """我发起的: the transfers that the person started, newest first."""
-    matching = (
-        sa.select(cases.case.c.id)
-        .join(transfer, transfer.c.case_id == cases.case.c.id)
-        .where(cases.case.c.started_by == actor.person_id, transfer.c.receiving_school_id == actor.organisation_id)
-    )
-    total = connection.scalar(sa.select(sa.func.count()).select_from(matching.limit(COUNTED + 1).subquery())) or 0
-    page = max(page, 1)
-    ids = connection.scalars(matching.order_by(cases.case.c.id.desc()).limit(size).offset((page - 1) * size)).all()
-    found = summaries(connection, actor, ids)
-    return Found([found[case_id] for case_id in ids], total, page, size)
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """How the inbox is narrowed: the actor's own side's school, the other side's region, and whom it is about."""
-
-    school_id: int | None = None
-    division: str = ""
-    name: str = ""
-    number: str = ""
-
-
-def waiting_where(narrowed: Waiting) -> sa.ColumnElement[bool] | None:
-    """The condition on the inbox's tasks; None where nothing narrows them."""
-    own, other = _own_and_other()
-    found: list[sa.ColumnElement[bool]] = []
-    if narrowed.school_id is not None:
-        found.append(own == narrowed.school_id)
-    if narrowed.division:
-        found.append(other.in_(_schools_in(narrowed.division)))
-    if narrowed.name:
-        found.append(_about(student.c.name == narrowed.name.strip()))
-    if narrowed.number:
-        found.append(_number(narrowed.number))
-    return sa.exists().where(transfer.c.case_id == task.c.case_id, *found) if found else None
-
-
-def _own_and_other() -> tuple[sa.ColumnElement[int], sa.ColumnElement[int]]:
-    """The school of a task's own side, and the one of the other side."""
-    receiving, releasing = transfer.c.receiving_school_id, transfer.c.releasing_school_id
-    mine = task.c.side == RECEIVING
-    return sa.case((mine, receiving), else_=releasing), sa.case((mine, releasing), else_=receiving)
-
-
-@dataclass(frozen=True)
-class Places:
-    """What a list can be narrowed to: the own side's schools (id and name), the other side's provinces."""
-
-    schools: tuple[tuple[int, str], ...]
-    provinces: tuple[str, ...]
-
-
-def places_waiting(connection: Connection, actor: Actor) -> Places:
-    """The schools and provinces of the transfers that wait for the actor."""
-    own, other = _own_and_other()
-    of_own, of_other = organisation.alias("own"), organisation.alias("other")
-    province = sa.func.substr(of_other.c.division_code, 1, 2)
-    rows = connection.execute(
-        sa.select(of_own.c.id, of_own.c.name, province.label("province"))
-        .select_from(task)
-        .join(transfer, transfer.c.case_id == task.c.case_id)
-        .join(of_own, of_own.c.id == own)
-        .join(of_other, of_other.c.id == other)
-        .where(inbox.mine(actor))
-        .distinct()
-    ).all()
-    schools = {(row.id, row.name) for row in rows}
-    return Places(
-        tuple(sorted(schools, key=lambda school: school[1])),
-        tuple(sorted({f"{row.province}0000" for row in rows if row.province})),
-    )
-
-
-def _conditions(filters: Filters, at: datetime) -> list[sa.ColumnElement[bool]]:
-    found: list[sa.ColumnElement[bool]] = []
-    if filters.kind:
-        found.append(case_scope.c.receiving if filters.kind == "in" else case_scope.c.releasing)
-    if filters.school_id is not None:
-        found.append(_either_school(sa.select(sa.literal(filters.school_id)), filters.kind))
-    if filters.division:
-        found.append(_either_school(_schools_in(filters.division), filters.kind))
-    if filters.school_year is not None:
-        found.append(transfer.c.school_year == filters.school_year)
-    if filters.state:
-        found.append(transfer.c.state == filters.state)
-    if filters.name:
-        found.append(_about(student.c.name == filters.name.strip()))
-    if filters.number:
-        found.append(_number(filters.number))
-    if filters.holder_id is not None or filters.late:
-        found.append(_held(filters, at))
-    return found
-
-
-def _either_school(schools: sa.Select[Any], kind: str) -> sa.ColumnElement[bool]:
-    receiving, releasing = transfer.c.receiving_school_id.in_(schools), transfer.c.releasing_school_id.in_(schools)
-    return {"in": receiving, "out": releasing}.get(kind, sa.or_(receiving, releasing))
-
-
-def _schools_in(division: str) -> sa.Select[Any]:
-    return sa.select(organisation.c.id).where(
-        organisation.c.level == "school", organisation.c.division_code.between(*divisions.code_range(division))
-    )
-
-
-def _number(text: str) -> sa.ColumnElement[bool]:
-    wanted = numbers.normalise(text)
-    if wanted.startswith("ZX"):
-        return transfer.c.number == wanted
-    return _about(students.number_column(wanted) == wanted)
-
-
-def _about(whom: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    return transfer.c.student_id.in_(sa.select(student.c.id).where(whom))
-
-
-def _held(filters: Filters, at: datetime) -> sa.ColumnElement[bool]:
-    held = task.alias("held")
-    conditions = [held.c.case_id == transfer.c.case_id, held.c.state == "open"]
-    if filters.holder_id is not None:
-        below = sa.select(organisation_ancestor.c.descendant_id).where(
-            organisation_ancestor.c.ancestor_id == filters.holder_id
-        )
-        conditions.append(held.c.organisation_id.in_(below))
-    if filters.late:
-        conditions.append(held.c.due_at <= at)
-    return sa.exists().where(*conditions)
+    Raises `NotFound` for the other side's record, `Forbidden` for whoever is no party's operator or reviewer.
+    """
+    require_party(connection, actor, case_id)
+    offered = holdings(connection, actor, get(connection, actor, case_id))
+    if not any(holding.record_id == record_id and holding.readable for holding in offered):
+        raise NotFound
+    return records.view(connection, actor, record_id, at=at, case_id=case_id)

@@ -262,12 +262,19 @@ def upgrade() -> None:
         sa.Column("case_id", sa.Integer(), nullable=False),
         sa.Column("receiving", sa.Boolean(), nullable=False),
         sa.Column("releasing", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
         sa.ForeignKeyConstraint(["case_id"], ["case.id"], name=op.f("fk_case_scope_case_id")),
         sa.ForeignKeyConstraint(["organisation_id"], ["organisation.id"], name=op.f("fk_case_scope_organisation_id")),
         sa.PrimaryKeyConstraint("organisation_id", "case_id", name=op.f("pk_case_scope")),
     )
     with op.batch_alter_table("case_scope", schema=None) as batch_op:
         batch_op.create_index("ix_case_scope_case_id", ["case_id"], unique=False)
+        batch_op.create_index(
+            "ix_case_scope_organisation_id_state_case_id",
+            ["organisation_id", "state", "case_id"],
+            unique=False,
+            postgresql_include=["receiving", "releasing"],
+        )
 
     op.create_table(
         "electronic_record",
@@ -523,6 +530,7 @@ def upgrade() -> None:
     with op.batch_alter_table("transfer", schema=None) as batch_op:
         batch_op.create_index("ix_transfer_receiving_school_id", ["receiving_school_id"], unique=False)
         batch_op.create_index("ix_transfer_releasing_school_id", ["releasing_school_id"], unique=False)
+        batch_op.create_index("ix_transfer_school_year_case_id", ["school_year", "case_id"], unique=False)
         batch_op.create_index("ix_transfer_student_id", ["student_id"], unique=False)
         batch_op.create_index(
             "uq_transfer_open_student",
@@ -612,7 +620,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_task_case_id", ["case_id"], unique=False)
         batch_op.create_index(
             "ix_task_open",
-            ["organisation_id", "duty", "due_at"],
+            ["organisation_id", "duty", "due_at", "party", "case_id"],
             unique=False,
             postgresql_where=sa.text("state = 'open'"),
             sqlite_where=sa.text("state = 'open'"),
@@ -645,6 +653,7 @@ def downgrade() -> None:
     with op.batch_alter_table("transfer", schema=None) as batch_op:
         batch_op.drop_index("uq_transfer_open_student", postgresql_where=sa.text("open"), sqlite_where=sa.text("open"))
         batch_op.drop_index("ix_transfer_student_id")
+        batch_op.drop_index("ix_transfer_school_year_case_id")
         batch_op.drop_index("ix_transfer_releasing_school_id")
         batch_op.drop_index("ix_transfer_receiving_school_id")
 
@@ -701,6 +710,9 @@ def downgrade() -> None:
 
     op.drop_table("electronic_record")
     with op.batch_alter_table("case_scope", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_case_scope_organisation_id_state_case_id", postgresql_include=["receiving", "releasing"]
+        )
         batch_op.drop_index("ix_case_scope_case_id")
 
     op.drop_table("case_scope")
