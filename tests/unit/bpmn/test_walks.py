@@ -3,18 +3,20 @@ one that BPMN's rules describe."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from engine.bpmn import checks
+from engine.bpmn.graph import Node
 from engine.bpmn.runtime import OverBudget, Specification, Step, Stuck
 from tests.unit.bpmn import diagrams as d
 from tests.unit.bpmn import drawings, test_runtime
 from tests.unit.bpmn.game import Game, Turn
 from tests.unit.bpmn.instances import Instance, Unsaved, told
-
-Move = tuple[str, ...]
 
 HAND_MADE = {
     "branches of two": test_runtime.branches("a", "b"),
@@ -29,17 +31,25 @@ HAND_MADE = {
 
 def moves(instance: Instance) -> list[tuple[object, ...]]:
     found: list[tuple[object, ...]] = [
-        ("complete", key, node, way) for key, node in sorted(instance.open.items()) for way in ("left", "right")
+        ("complete", key, node, answer)
+        for key, node in sorted(instance.open.items())
+        for answer in answers(instance.specification.pool.by_id[node])
     ]
     found += [("fire", key, node) for key, nodes in sorted(instance.timers.items()) for node in sorted(nodes)]
     found += [("deliver", message) for message in sorted(instance.awaits)]
     return found
 
 
+def answers(node: Node) -> list[dict[str, str]]:
+    """What may be chosen in a step's form; without a choice there, a way all the same."""
+    choices = [(item.id, option.id) for item in node.form for option in item.options]
+    return [{name: option} for name, option in choices] or [{"way": "left"}, {"way": "right"}]
+
+
 def make(instance: Instance, move: tuple[object, ...]) -> Step | None:
     match move:
-        case ("complete", int(key), _, str(way)):
-            return instance.complete_key(key, {"way": way})
+        case ("complete", int(key), _, dict(answer)):
+            return instance.complete_key(key, answer)
         case ("fire", int(key), str(node)):
             return instance.fire_key(key, node)
         case ("deliver", str(message)):
@@ -51,8 +61,8 @@ def make(instance: Instance, move: tuple[object, ...]) -> Step | None:
 
 def play(game: Game, move: tuple[object, ...]) -> Turn:
     match move:
-        case ("complete", _, str(node), way):
-            return game.complete(node, {"way": way})
+        case ("complete", _, str(node), dict(answer)):
+            return game.complete(node, answer)
         case ("fire", _, str(node)):
             return game.fire(node)
         case ("deliver", str(message)):
@@ -81,11 +91,21 @@ def is_clear(game: Game, move: tuple[object, ...]) -> bool:
     return game.is_plain and len(game.catchers(str(move[1]))) == 1
 
 
-def walk(specification: Specification, data: st.DataObject, length: int) -> None:
-    saved, unsaved = Instance(specification), Unsaved(specification)
-    game: Game | None = Game(specification.pool, {})
-    assert told(saved.start()) == told(unsaved.start())
-    turn = game.start()
+def checked(_node: Node, _variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"student_ok": True}
+
+
+def walk(specification: Specification, data: st.DataObject, length: int, *, message: str = "") -> None:
+    """Move at random, up to `length` times, after the start or the message that starts it."""
+    saved, unsaved = Instance(specification, checked), Unsaved(specification, checked)
+    game: Game | None = Game(specification.pool, {"student_ok": True})
+    if message:
+        assert told(saved.start_by(message)) == told(unsaved.start_by(message))
+        game.start()
+        turn = game.deliver(message)
+    else:
+        assert told(saved.start()) == told(unsaved.start())
+        turn = game.start()
     before: dict[int, str] = {}
     for _ in range(length):
         if any(isinstance(failure.error, OverBudget) for failure in saved.last.failures):
