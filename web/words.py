@@ -9,7 +9,10 @@ from typing import Any
 from flask import Flask
 from flask_babel import gettext as _
 
+from engine.bpmn.graph import Node
 from engine.errors import N_
+from engine.registry import codes
+from web.locales import label, own_name
 
 PARTIES = {
     "receiving_school": N_("Receiving school"),
@@ -36,6 +39,16 @@ LEVELS = {
     "school": N_("School"),
 }
 
+# What the two sides say to each other, as whoever looks at the transfer reads it.
+MESSAGES = {
+    "release_requested": N_("The receiving side asks for the student's release."),
+    "release_agreed": N_("The releasing side has agreed."),
+    "release_refused": N_("The releasing side has not agreed."),
+    "record_retrieved": N_("The receiving school has retrieved the electronic record."),
+    "paper_sent": N_("The releasing school has sent the paper file."),
+    "transfer_withdrawn": N_("The receiving school has withdrawn the transfer."),
+}
+
 # How sure we are that the document says so. What it says in its text needs no mark.
 BASES = {"text": "", "picture": N_("From a picture"), "practice": N_("Practice"), "inferred": N_("Inferred")}
 
@@ -58,6 +71,7 @@ DEEDS = {
     "job.retried": N_("retried background work"),
     "membership.added": N_("added a membership"),
     "membership.removed": N_("removed a membership"),
+    "notice.read": N_("read notices"),
     "organisation.added": N_("added an organisation"),
     "organisation.closed": N_("closed an organisation"),
     "organisation.moved": N_("moved an organisation"),
@@ -92,6 +106,7 @@ DEEDS = {
     "task.completed": N_("completed a task"),
     "transfer.started": N_("started a transfer"),
     "transfer.withdrawn": N_("withdrew a transfer"),
+    "transfers.exported": N_("exported transfers"),
 }
 
 SUBJECTS = {
@@ -105,6 +120,7 @@ SUBJECTS = {
     "deadline": N_("Deadline"),
     "failed_job": N_("Background work"),
     "incident": N_("Incident"),
+    "notice": N_("Notice"),
     "organisation": N_("Organisation"),
     "person": N_("Person"),
     "procedure_version": N_("Version of a procedure"),
@@ -133,6 +149,8 @@ STATES = {
     "overdue": State("overdue", N_("Overdue")),
     "ended": State("ended", N_("Ended")),
     "open": State("todo", N_("In progress")),
+    "pending": State("todo", N_("In progress")),
+    "retrieved": State("agreed", N_("Record retrieved")),
     "completed": State("agreed", N_("Completed")),
     "withdrawn": State("ended", N_("Withdrawn")),
     "cancelled": State("ended", N_("Cancelled")),
@@ -155,6 +173,28 @@ def level(code: str) -> str:
 def basis(code: str) -> str:
     """The mark of an element's basis; empty for what the text says."""
     return str(_(BASES[code])) if BASES[code] else ""
+
+
+def message_words(name: str) -> str:
+    """A message of the exchange contract, as one sentence."""
+    return str(_(MESSAGES[name]))
+
+
+def yes_or_no(value: bool) -> str:
+    return str(_("Yes") if value else _("No"))
+
+
+def coded(code: str | None, table: str) -> str:
+    """A code of the registry's tables in words (`gender`, `grade`, `id_type` …); empty where nothing is known."""
+    found = codes.table(table).get(code or "")
+    return own_name(found.name, found.name_en) if found else code or ""
+
+
+def decided(node: Node, result: str | None) -> str:
+    """A decision in the words of its own diagram: 审批通过; empty where nothing was decided."""
+    asked = node.bound("decision.result")
+    found = next((option for option in asked.options if option.id == result), None) if asked else None
+    return label(found) if found else ""
 
 
 def deed(action: str) -> str:
@@ -180,6 +220,14 @@ def options(codes: Iterable[str], words: Callable[[str], str]) -> list[tuple[str
 
 def register(app: Flask) -> None:
     app.jinja_env.filters.update(
-        party=party, duty=duty, level=level, basis=basis, deed=deed, subject=subject, as_pairs=as_pairs
+        party=party,
+        duty=duty,
+        level=level,
+        basis=basis,
+        deed=deed,
+        subject=subject,
+        as_pairs=as_pairs,
+        coded=coded,
+        message_words=message_words,
     )
-    app.jinja_env.globals["STATES"] = STATES
+    app.jinja_env.globals.update(STATES=STATES, decided=decided, yes_or_no=yes_or_no)
