@@ -654,10 +654,13 @@ def _definitions(task: Task) -> list[EventDefinition]:
 # Saved states ----------------------------------------------------------------------------------------------------
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
+
 def _encode(workflow: _Workflow, live: Iterable[Task]) -> bytes:
     rows = [[task.id, task.task_spec.place, task.state, task.parent.id, task.parent.task_spec.place] for task in live]
     body = [workflow.next_key, workflow.data, list(workflow.passed), rows]
-    return bytes([FORMAT]) + json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    return bytes([FORMAT]) + _ENCODER.encode(body).encode()
 
 
 def _decode(state: bytes) -> Any:
