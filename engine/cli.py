@@ -26,7 +26,7 @@ from granian.server import Server
 from sqlalchemy.engine import Connection
 
 import web
-from engine import accounts, migrations, procedures
+from engine import accounts, demo, migrations, procedures
 from engine.application import Application
 from engine.audit import SYSTEM
 from engine.bpmn.checks import Finding, blocks
@@ -93,20 +93,13 @@ def play(host: str, port: int) -> None:
     An empty database is filled with schools, students and transfers, a filled one is kept. Every account is offered
     on the login page with one click, and the session cookie travels without HTTPS. Never do this with real data.
     """
-    from engine import demo
-
     os.environ |= {"XUEJI_DEMO": "1", "XUEJI_SECURE_COOKIES": "0"}  # for the serving processes, which read it again
     with _application(must_be_current=False) as application:
         migrations.upgrade(application.database)
         application.prepare()
         demo.seed(application)
-        with application.database.reading() as connection:
-            offered = accounts.demo_accounts(connection)
-    click.echo(f"\n  http://{host}:{port}\n")
-    for account in offered:
-        place = f"{account.membership.organisation_name}·{account.membership.duty}"
-        click.echo(f"  {account.login:<24}{account.name}  {place}")
-    click.echo("\n  One click on the login page opens each of them. Ctrl+C ends.\n")
+        described = demo.describe(application)
+    click.echo(f"\n{described}\n\nhttp://{host}:{port}   Ctrl+C ends the demo and keeps its data.\n")
     _serve(host, port, workers=1, threads=4)
 
 
