@@ -219,7 +219,7 @@ class _ManualTask(_Guarded, ManualTask):  # type: ignore[misc]
 
 
 class _ServiceTask(_Node, BpmnSpecMixin):  # type: ignore[misc]
-    """Its service is called by `_Run.execute`."""
+    """Its service is called by the run, before it completes."""
 
 
 class _ExclusiveGateway(_Node, ExclusiveGateway):  # type: ignore[misc]
