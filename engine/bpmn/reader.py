@@ -70,7 +70,7 @@ _CAMUNDA_ATTRIBUTES = {
     # Written by a common modeler on every process; it says how long its own history is kept.
     "process": {"historyTimeToLive"},
 }
-_FIXED_VALUES = {"instantiate": "false", "eventGatewayType": "Exclusive"}
+_FIXED_VALUES = {"instantiate": "false", "eventGatewayType": "Exclusive", f"{{{CAMUNDA}}}type": "external"}
 # The two ways in which XML Schema writes each.
 _TRUE, _FALSE = ("true", "1"), ("false", "0")
 
@@ -366,7 +366,7 @@ class _Reader:
                 known = local in _CAMUNDA_ATTRIBUTES.get(kind, set())
             else:
                 known = name == _XSI_TYPE or (qname.namespace is None and local in _ATTRIBUTES.get(kind, _COMMON))
-            if not known or _FIXED_VALUES.get(local, value) != value:
+            if not known or _FIXED_VALUES.get(name, value) != value:
                 self._note(owner, f"{local}={value}"[:80])
 
     def _extensions(self, owner: etree._Element, element: etree._Element) -> None:

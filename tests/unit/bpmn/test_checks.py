@@ -256,6 +256,8 @@ def telling(service: str) -> tuple[str, ...]:
         ((d.start(), d.user("ask", camunda_candidateGroups="janitor"), d.end(), d.path("start", "ask", "end")),
          [("duty", "ask")]),
         ((d.start(), d.user("ask", camunda_dueDate="P10D"), d.end(), d.path("start", "ask", "end")), [("due", "ask")]),
+        ((d.start(), d.manual("ask", d.form(d.field("name"))), d.end(), d.path("start", "ask", "end")),
+         [("not-supported", "ask"), ("form", "ask")]),
         # Services.
         (telling(d.service("tell", "send_mail")), [("topic", "tell")]),
         (telling(d.service("tell", "notify", d.properties(to="receiving_school"))), [("topic", "tell")]),

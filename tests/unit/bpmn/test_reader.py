@@ -317,6 +317,7 @@ SCRIPT = "<camunda:script scriptFormat='groovy'>x</camunda:script>"
         (d.service("x", camunda_expression="${1}"), "x", "expression=${1}"),
         (d.service("x", camunda_resultVariable="r"), "x", "resultVariable=r"),
         (d.service("x", implementation="##WebService"), "x", "implementation=##WebService"),
+        (d.service("x", camunda_type="mail"), "x", "type=mail"),
         (d.element("startEvent", "x", "<signalEventDefinition/>"), "x", "signalEventDefinition"),
         (d.element("endEvent", "x", "<errorEventDefinition/>"), "x", "errorEventDefinition"),
         (d.element("endEvent", "x", "<escalationEventDefinition/>"), "x", "escalationEventDefinition"),
