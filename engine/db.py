@@ -112,6 +112,15 @@ def write(connection: Connection, writes: list[Write]) -> None:
     connection.get_execution_options()["pending"].extend(writes)
 
 
+def fixed(value: Any) -> sa.ColumnElement[Any]:
+    """A value that is written into the statement, and so is no parameter; ids and codes only.
+
+    Of a statement seen often PostgreSQL makes one plan for all values, as if the ministry had no more cases than a
+    village school.
+    """
+    return sa.literal(value, literal_execute=True)
+
+
 def _write_pending(connection: Connection) -> None:
     pending: list[Write] = connection.get_execution_options().get("pending", [])
     if not pending:

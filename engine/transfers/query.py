@@ -18,6 +18,7 @@ from engine import audit
 from engine.audit import Actor
 from engine.bpmn.forms import FieldError
 from engine.cases import case, case_scope, task
+from engine.db import fixed
 from engine.errors import N_, Invalid
 from engine.inbox import COUNTED, PAGE
 from engine.permissions import require
@@ -160,17 +161,17 @@ def _loggable(filters: Filters) -> dict[str, Any]:
 def _matching(connection: Connection, actor: Actor, filters: Filters, at: datetime) -> sa.Select[Any]:
     """The ids of the cases that match: those of the place looked at which the actor sees too."""
     place = actor.organisation_id if filters.within is None else filters.within
-    found = sa.select(case_scope.c.case_id).where(case_scope.c.organisation_id == _fixed(place))
+    found = sa.select(case_scope.c.case_id).where(case_scope.c.organisation_id == fixed(place))
     if place != actor.organisation_id:
         organisations.require_jurisdiction(connection, actor, place)
         # What lies below may have moved here meanwhile; its older cases stay with whom they began.
         own = case_scope.alias("own")
-        visible = (own.c.case_id == case_scope.c.case_id) & (own.c.organisation_id == _fixed(actor.organisation_id))
+        visible = (own.c.case_id == case_scope.c.case_id) & (own.c.organisation_id == fixed(actor.organisation_id))
         found = found.join(own, visible)
     if filters.kind:
         found = found.where(case_scope.c.receiving if filters.kind == "in" else case_scope.c.releasing)
     if filters.state:
-        found = found.where(case_scope.c.state == _fixed(filters.state))
+        found = found.where(case_scope.c.state == fixed(filters.state))
     if held := _held(filters, at):
         found = found.where(case_scope.c.case_id.in_(sa.select(task.c.case_id).where(*held)))
     if about := [*about_student(filters.name, filters.number), *_in_school_year(connection, filters)]:
@@ -178,26 +179,17 @@ def _matching(connection: Connection, actor: Actor, filters: Filters, at: dateti
     return found
 
 
-def _fixed(value: Any) -> sa.ColumnElement[Any]:
-    """A value that is written into the statement.
-
-    Of a statement seen often PostgreSQL makes one plan for all values, as if the ministry had no more cases than a
-    village school; so those that differ that much are no parameters.
-    """
-    return sa.literal(value, literal_execute=True)
-
-
 def _held(filters: Filters, at: datetime) -> list[sa.ColumnElement[bool]]:
     """Conditions on the open task by which somebody has a case; none where it does not matter who has it."""
     found: list[sa.ColumnElement[bool]] = []
     if filters.holder:
-        found.append(task.c.party == _fixed(filters.holder))
+        found.append(task.c.party == fixed(filters.holder))
     if filters.holder_id is not None:
-        found.append(task.c.organisation_id == _fixed(filters.holder_id))
+        found.append(task.c.organisation_id == fixed(filters.holder_id))
     if filters.late:
         found.append(task.c.due_at <= at)
     # Written out, or the index of the open tasks would not be seen to fit.
-    return [task.c.state == _fixed("open"), *found] if found else []
+    return [task.c.state == fixed("open"), *found] if found else []
 
 
 def about_student(name: str, number: str) -> list[sa.ColumnElement[bool]]:
@@ -221,12 +213,12 @@ def _in_school_year(connection: Connection, filters: Filters) -> list[sa.ColumnE
     """The year itself, and the span in which its cases lie, so that no list looks through those of other years."""
     if filters.school_year is None:
         return []
-    in_year = transfer.c.school_year == _fixed(filters.school_year)
+    in_year = transfer.c.school_year == fixed(filters.school_year)
     case_id = transfer.c.case_id
     first, last = connection.execute(sa.select(_first(case_id, in_year), _last(case_id, in_year))).one()
     if first is None:
         return [sa.false()]
-    return [in_year, case_scope.c.case_id.between(_fixed(first), _fixed(last))]
+    return [in_year, case_scope.c.case_id.between(fixed(first), fixed(last))]
 
 
 # Each with a subquery of its own: SQLite reads an index's two ends only when it is asked for one at a time.

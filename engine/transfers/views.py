@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from engine import inbox
 from engine.audit import Actor
 from engine.cases import case, case_scope
+from engine.db import fixed
 from engine.errors import Forbidden, NotFound
 from engine.inbox import Holder
 from engine.permissions import may
@@ -98,9 +99,11 @@ def summaries(
         )
         .join(
             case_scope,
-            sa.and_(case_scope.c.case_id == transfer.c.case_id, case_scope.c.organisation_id == actor.organisation_id),
+            sa.and_(
+                case_scope.c.case_id == transfer.c.case_id, case_scope.c.organisation_id == fixed(actor.organisation_id)
+            ),
         )
-        .outerjoin(_PLACE, sa.and_(_PLACE.c.case_id == transfer.c.case_id, _PLACE.c.organisation_id == place))
+        .outerjoin(_PLACE, sa.and_(_PLACE.c.case_id == transfer.c.case_id, _PLACE.c.organisation_id == fixed(place)))
         .join(_RECEIVING, transfer.c.receiving_school_id == _RECEIVING.c.id)
         .join(_RELEASING, transfer.c.releasing_school_id == _RELEASING.c.id)
         .join(_FROM, transfer.c.from_class_id == _FROM.c.id)
