@@ -106,6 +106,12 @@ class Calendar:
         """Whether the day's year is not published yet, and nobody entered the day itself."""
         return day.year not in _SHIPPED_YEARS and day.year not in self.years and day not in self.days
 
+    def known_from(self, year: int) -> str | None:
+        """Where the year's holidays stand: a `notice` that was entered, the `package`, or nowhere yet."""
+        if year in self.years:
+            return "notice"
+        return "package" if year in _SHIPPED_YEARS else None
+
     def exceptions(self, year: int) -> list[Day]:
         """The days of a year that are not what their weekday says, or that somebody entered, in their order."""
         days = {**_SHIPPED, **self.days}

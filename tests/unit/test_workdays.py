@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from engine.audit import SYSTEM, audit_entry
 from engine.db import Database
-from engine.errors import Invalid
-from engine.workdays import Calendar, Day, Due, load, publish_year, retract_year, set_day
+from engine.errors import Invalid, NotFound
+from engine.workdays import Calendar, Day, Due, clear_day, load, publish_year, retract_year, set_day
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 SHIPPED = Calendar()
@@ -192,7 +192,46 @@ def test_a_published_year_is_firm_and_can_be_retracted(database: Database) -> No
 
 def test_a_notice_speaks_of_its_own_year(database: Database) -> None:
     with database.transaction() as connection, pytest.raises(Invalid):
-        publish_year(connection, SYSTEM, 2028, NEW_YEAR_2027, "", at=AT)
+        publish_year(connection, SYSTEM, 2028, NEW_YEAR_2027, "国办发明电〔2026〕9号", at=AT)
+
+
+def test_a_notice_names_itself(database: Database) -> None:
+    with database.transaction() as connection, pytest.raises(Invalid):
+        publish_year(connection, SYSTEM, 2027, NEW_YEAR_2027, " ", at=AT)
+
+
+def test_a_notice_may_begin_in_the_december_before_and_goes_with_it(database: Database) -> None:
+    eve = Day(date(2026, 12, 31), False, "元旦")
+    with database.transaction() as connection:
+        set_day(connection, SYSTEM, date(2026, 12, 30), False, "停课", at=AT)
+        publish_year(connection, SYSTEM, 2027, [eve, *NEW_YEAR_2027], "国办发明电〔2026〕9号", at=AT)
+        assert not load(connection).is_workday(eve.day)
+        retract_year(connection, SYSTEM, 2027, at=AT)
+        assert load(connection).is_workday(eve.day)
+        assert not load(connection).is_workday(date(2026, 12, 30))
+
+
+def test_a_day_that_was_set_can_be_taken_back(database: Database) -> None:
+    monday = date(2026, 11, 2)
+    with database.transaction() as connection:
+        set_day(connection, SYSTEM, monday, False, "停课", at=AT)
+        clear_day(connection, SYSTEM, monday, at=AT)
+        assert load(connection).is_workday(monday)
+        with pytest.raises(NotFound):
+            clear_day(connection, SYSTEM, monday, at=AT)
+
+
+@pytest.mark.parametrize(("name", "source"), [("长" * 61, ""), ("停课", "长" * 201)])
+def test_what_a_row_has_no_room_for_is_refused(database: Database, name: str, source: str) -> None:
+    with database.transaction() as connection, pytest.raises(Invalid):
+        set_day(connection, SYSTEM, date(2026, 11, 2), False, name, at=AT, source=source)
+
+
+def test_a_year_says_where_it_is_known_from(database: Database) -> None:
+    with database.transaction() as connection:
+        publish_year(connection, SYSTEM, 2027, NEW_YEAR_2027, "国办发明电〔2026〕9号", at=AT)
+        calendar = load(connection)
+    assert [calendar.known_from(year) for year in (2026, 2027, 2028)] == ["package", "notice", None]
 
 
 def test_a_change_that_was_rolled_back_is_forgotten(database: Database) -> None:
