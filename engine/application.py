@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Row
 
-from engine import cases, permissions, procedures, transfers, workdays
+from engine import accounts, cases, permissions, procedures, searches, transfers, workdays
 from engine.audit import SYSTEM, Actor
 from engine.db import Database
 from engine.jobs import Jobs, failed_jobs
@@ -64,6 +64,8 @@ class Application:
         with self.database.transaction() as connection:
             transfers.forget_drafts(connection, at=self.clock())
             transfers.forget_orphans(connection, at=self.clock())
+            accounts.forget_ended(connection, at=self.clock())
+            searches.forget_old(connection, at=self.clock())
         with self.database.transaction() as connection:
             cases.recount(connection, SYSTEM, at=self.clock())
 

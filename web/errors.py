@@ -6,7 +6,9 @@ import logging
 import secrets
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from flask import Flask, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -58,8 +60,10 @@ KNOWN: dict[int, type[XuejiError]] = {404: NotFound, 405: NotFound, 413: TooLarg
 def shown_again_by(page: Callable[..., ResponseReturnValue]) -> Callable[[View], View]:
     """On an error of the engine, answer with `page(error=…)` and the error's status instead of the page of errors.
 
-    For views that take a form: `page` draws it, from `request.form` if that is filled, so nothing typed is lost.
+    For views that take a form: `page` draws it, from `request.form` if that is filled, so nothing typed is lost. Of the
+    address it is given what it takes.
     """
+    taken = signature(page).parameters
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -69,7 +73,8 @@ def shown_again_by(page: Callable[..., ResponseReturnValue]) -> Callable[[View],
             except XuejiError as error:
                 if wants_json():
                     raise
-                return page(*args, **kwargs, error=error), error.status
+                known = {name: value for name, value in kwargs.items() if name in taken}
+                return page(*args, **known, error=error), error.status
 
         return guarded  # type: ignore[return-value]
 
@@ -127,12 +132,19 @@ def _answer(error: XuejiError) -> ResponseReturnValue:
 
 
 def _to_login() -> ResponseReturnValue:
-    # A form can not be sent again after the login; its page can be opened again, and finds its draft.
-    came_from = request.full_path.rstrip("?") if request.method == "GET" else request.headers.get("X-Page", "")
-    target = came_from if came_from not in ("", "/") else None
     if request.headers.get("HX-Request"):
-        return "", 401, {"HX-Redirect": url_for("sessions.login")}
-    return redirect(url_for("sessions.login", next=target))
+        return "", 401, {"HX-Redirect": url_for("sessions.login", next=_asked_page())}
+    return redirect(url_for("sessions.login", next=_asked_page()))
+
+
+def _asked_page() -> str | None:
+    """The page to come back to. A form is not sent again after a login: its page is opened, and finds its draft."""
+    if request.method == "GET" and not request.headers.get("HX-Request"):
+        page = request.full_path.rstrip("?")
+    else:
+        parts = urlsplit(request.referrer or "")
+        page = parts.path + (f"?{parts.query}" if parts.query else "")
+    return page if page not in ("", "/") else None
 
 
 def _http(error: HTTPException) -> ResponseReturnValue:

@@ -22,6 +22,8 @@ from engine.settings import Settings
 
 MINIMUM_PASSWORD = 10
 SEEN_EVERY = timedelta(minutes=1)
+# How long an ended session stays in the table.
+KEPT_FOR = timedelta(days=30)
 
 
 class LoginRefused(XuejiError):
@@ -307,6 +309,11 @@ def open_sessions(connection: Connection, person_id: int, *, at: datetime) -> li
             .order_by(login_session.c.id.desc())
         )
     )
+
+
+def forget_ended(connection: Connection, *, at: datetime) -> None:
+    """Throw away the sessions that ended long ago; that they were opened stays in the audit log."""
+    connection.execute(login_session.delete().where(login_session.c.ends_at < at - KEPT_FOR))
 
 
 def choose_locale(connection: Connection, actor: Actor, locale: str) -> None:

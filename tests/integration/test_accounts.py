@@ -352,3 +352,11 @@ def test_demo_accounts_open_by_a_click_in_a_demonstration_alone(connection, plac
     for login, settings in (("demo", SETTINGS), ("li.wei", demonstration), ("nobody", demonstration)):
         with pytest.raises(NotFound):
             accounts.enter_demo(connection, login, settings=settings, at=clock())
+
+
+def test_ended_sessions_are_thrown_away_after_a_while(connection, li, clock):
+    log_in(connection, RIGHT, clock())
+    accounts.forget_ended(connection, at=clock.turn(days=29))
+    assert connection.scalar(sa.select(sa.func.count()).select_from(login_session)) == 1
+    accounts.forget_ended(connection, at=clock.turn(days=2))
+    assert connection.scalar(sa.select(sa.func.count()).select_from(login_session)) == 0

@@ -50,6 +50,13 @@ def test_a_stranger_is_led_to_the_login_and_back(stranger, li):
     assert "李伟" in stranger.get("/account").text
 
 
+def test_who_sends_a_form_after_the_session_has_ended_comes_back_to_its_page(stranger, li, clock, settings):
+    log_in(stranger)
+    clock.turn(hours=settings.session_hours)
+    answer = stranger.post("/account/password", {}, headers={"Referer": "https://xueji.example/account?x=1"})
+    assert answer.location == "/login?next=/account?x%3D1"
+
+
 def test_nobody_is_led_to_another_site(stranger, li):
     assert log_in(stranger, next="https://elsewhere.example/").location == "/inbox"
 
