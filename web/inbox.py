@@ -11,10 +11,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy.engine import Connection
+from werkzeug.datastructures import MultiDict
 
 from engine import inbox, searches, transfers
 from engine.audit import Actor
 from engine.bpmn.graph import Field, Node
+from engine.cases import AlreadyDone
 from engine.errors import XuejiError
 from engine.inbox import Menu, Outcome, Step, Task
 from engine.permissions import may
@@ -24,7 +26,7 @@ from engine.transfers import Places, Transfer, Waiting
 from web.context import current_actor, now, reading, requires, transaction, xueji
 from web.errors import shown_again_by
 from web.flash import flash
-from web.locales import message_of, remedy_of
+from web.locales import message_of, moment_in_words, remedy_of
 from web.menus import open_steps
 from web.paging import PAGE_SIZE, Page, page_number
 from web.searches import PARAMETER, posted_search, recalled_search
@@ -33,7 +35,7 @@ blueprint = Blueprint("inbox", __name__)
 
 KIND = "inbox"
 BATCH = "batch"
-SORTS = ("due", "arrived", "latest")
+SORTS = ("arrived", "latest")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Listing:
     school: int | None = None
     region: str = ""
     late: bool = False
-    sort: str = "due"
+    # Most urgent first, or one of `SORTS`.
+    sort: str = ""
     # The token of a search by name or number, and what it stands for.
     search: str = ""
     text: str = ""
@@ -53,26 +56,30 @@ class Listing:
     @classmethod
     def asked(cls) -> Listing:
         """The list that the present address names. Raises `SearchForgotten`."""
-        asked = request.args
+        search = request.args.get(PARAMETER, "")
+        return cls.read(request.args, search=search, text=recalled_search(KIND).get("text", ""))
+
+    @classmethod
+    def read(cls, asked: MultiDict[str, str], *, search: str = "", text: str = "") -> Listing:
+        """From an address or a form; what means nothing is left out."""
         region, sort = asked.get("region", ""), asked.get("sort", "")
         return cls(
             menu=asked.get("menu"),
             step=asked.get("step", ""),
             school=asked.get("school", type=int),
             region=region if divisions.exists(region) else "",
-            late="late" in asked,
-            sort=sort if sort in SORTS else "due",
-            search=asked.get(PARAMETER, ""),
-            text=recalled_search(KIND).get("text", ""),
+            late=bool(asked.get("late")),
+            sort=sort if sort in SORTS else "",
+            search=search,
+            text=text,
         )
 
     @property
     def parameters(self) -> dict[str, Any]:
         """What leads back to this list."""
-        sort = "" if self.sort == "due" else self.sort
         named = {
             "menu": self.menu, "step": self.step, "school": self.school, "region": self.region,
-            "late": "1" if self.late else "", "sort": sort, PARAMETER: self.search,
+            "late": "1" if self.late else "", "sort": self.sort, PARAMETER: self.search,
         }  # fmt: skip
         return {name: value for name, value in named.items() if value or (name == "menu" and value is not None)}
 
@@ -80,6 +87,10 @@ class Listing:
     def is_narrowed(self) -> bool:
         """Whether anything but the menu and the order was chosen."""
         return bool(self.step or self.school or self.region or self.late or self.text)
+
+    @property
+    def order(self) -> str:
+        return self.sort or "due"
 
     @property
     def where(self) -> Any:
@@ -95,7 +106,8 @@ class Row:
     task: Task
     transfer: Transfer | None
     outcome: str = ""  # done, failed
-    reason: str = ""
+    # What was decided, or why nothing was.
+    detail: str = ""
 
     @property
     def own_school(self) -> int:
@@ -141,7 +153,7 @@ def page(error: XuejiError | None = None) -> ResponseReturnValue:
             node=listing.step or None,
             late_at=now() if listing.late else None,
             where=listing.where,
-            sort=listing.sort,
+            sort=listing.order,
             page=page_number(),
             size=PAGE_SIZE,
         )
@@ -158,19 +170,21 @@ def page(error: XuejiError | None = None) -> ResponseReturnValue:
         rows=rows,
         page=Page(rows, waiting.total, waiting.number, waiting.size),
         batches=_batches(rows),
+        may_start=may(actor, "start_transfer"),
+        full_name=divisions.full_name,
         error=error,
         entered=request.form,
         ticked=set(request.form.getlist("task")) | {str(row.task.id) for row in rows if row.outcome == "failed"},
     )
 
 
-@blueprint.post("/inbox/search")
+@blueprint.post("/inbox/filter")
 @requires("work")
-def search() -> ResponseReturnValue:
-    """Look for a name or number; neither may stand in the address."""
-    parameters = Listing.asked().parameters
-    parameters.pop(PARAMETER, None)
-    return redirect(url_for(".page", **parameters, **posted_search(KIND, ("text",))), 303)
+def narrow() -> ResponseReturnValue:
+    """Narrow the list. It is posted, since a name or number may not stand in the address."""
+    parameters = Listing.read(request.form).parameters
+    parameters.update(posted_search(KIND, ("text",)))
+    return redirect(url_for(".page", **parameters), 303)
 
 
 @blueprint.post("/inbox/batch")
@@ -182,9 +196,11 @@ def decide_many() -> ResponseReturnValue:
     task_ids = [int(text) for text in request.form.getlist("task") if text.isdecimal()]
     outcomes = inbox.complete_many(xueji().application.database, actor, task_ids, request.form, at=now())
     with transaction() as connection:
-        token = searches.keep(connection, actor, BATCH, _kept(outcomes), at=now())
+        result = _result_of(inbox.some(connection, actor, task_ids[:1]))
+        kept = {str(outcome.task_id): _told(outcome.error, result) for outcome in outcomes}
+        token = searches.keep(connection, actor, BATCH, kept, at=now())
     _tell(outcomes)
-    return redirect(url_for(".page", **listing.parameters, **{BATCH: token}), 303)
+    return redirect(url_for(".page", **listing.parameters, batch=token), 303)
 
 
 @blueprint.get("/inbox/done")
@@ -202,9 +218,11 @@ def done() -> ResponseReturnValue:
 @requires("work")
 def started() -> ResponseReturnValue:
     """我发起的: the transfers that the person has started."""
+    actor = current_actor()
     with reading() as connection:
-        found = transfers.started_by(connection, current_actor(), page=page_number(), size=PAGE_SIZE)
-    return render_template("inbox/started.html", page=Page(found.transfers, found.total, found.number, found.size))
+        found = transfers.started_by(connection, actor, page=page_number(), size=PAGE_SIZE)
+    page = Page(found.transfers, found.total, found.number, found.size)
+    return render_template("inbox/started.html", page=page, may_start=may(actor, "start_transfer"))
 
 
 # Rows
@@ -216,9 +234,7 @@ def _rows(connection: Connection, actor: Actor, tasks: Sequence[Task]) -> list[R
     decided = inbox.some(connection, actor, list(outcomes)) if outcomes else []
     rest = [task for task in tasks if task.id not in outcomes]
     rows = _with_transfers(connection, actor, [*decided, *rest])
-    return [
-        Row(row.task, row.transfer, *outcomes[row.task.id]) if row.task.id in outcomes else row for row in rows
-    ]
+    return [Row(row.task, row.transfer, *outcomes[row.task.id]) if row.task.id in outcomes else row for row in rows]
 
 
 def _with_transfers(connection: Connection, actor: Actor, tasks: Sequence[Task]) -> list[Row]:
@@ -239,19 +255,24 @@ def _batches(rows: Sequence[Row]) -> list[Batch]:
 # What became of a batch, kept beside the searches: it is the list's own state, and nobody else's business.
 
 
-def _kept(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
-    return {str(outcome.task_id): _told(outcome.error) for outcome in outcomes}
+def _result_of(tasks: Sequence[Task]) -> str:
+    """What the batch's form decides; its tasks have one form."""
+    asked = tasks[0].act[-1].bound("decision.result") if tasks else None
+    return request.form.get(asked.id, "") if asked else ""
 
 
-def _told(error: XuejiError | None) -> list[str]:
+def _told(error: XuejiError | None, result: str) -> list[str]:
     if error is None:
-        return ["done", ""]
+        return ["done", result]
+    if isinstance(error, AlreadyDone):
+        at = moment_in_words(error.values["at"])
+        return ["failed", str(_("%(person)s has already done this on %(at)s.", person=error.values["person"], at=at))]
     return ["failed", " ".join(filter(None, (message_of(error), remedy_of(error))))]
 
 
 def _recalled_batch(connection: Connection, actor: Actor) -> Mapping[int, Sequence[str]]:
     token = request.args.get(BATCH)
-    if not token:
+    if not token or page_number() > 1:
         return {}
     try:
         kept = searches.kept(connection, actor, BATCH, token)
@@ -287,10 +308,10 @@ def _chosen_menu(steps: Sequence[Step], listing: Listing) -> Menu | None:
     return known.get(listing.menu, Menu(listing.menu, listing.menu, 0, 0))
 
 
-def _steps_to_choose(steps: Sequence[Step], listing: Listing) -> list[Node]:
+def _steps_to_choose(steps: Sequence[Step], listing: Listing) -> list[Step]:
     """One entry for each step under the menu, whichever version it is of; none where there is no choice."""
-    nodes = {step.node.id: step.node for step in reversed(steps) if listing.menu in (None, step.menu)}
-    return list(nodes.values()) if len(nodes) > 1 or listing.step else []
+    found = {step.node.id: step for step in reversed(steps) if listing.menu in (None, step.menu)}
+    return list(found.values()) if len(found) > 1 or listing.step else []
 
 
 def _places_to_choose(places: Places, listing: Listing) -> Places:
@@ -299,5 +320,3 @@ def _places_to_choose(places: Places, listing: Listing) -> Places:
         places.schools if len(places.schools) > 1 or listing.school else (),
         places.provinces if len(places.provinces) > 1 or listing.region else (),
     )
-
-

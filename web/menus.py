@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from engine import cases, inbox, procedures
 from engine.audit import Actor
+from engine.bpmn.graph import Node
 from engine.inbox import Menu, Step
 from engine.permissions import may
 from engine.procedures import Version
@@ -34,7 +35,11 @@ def menus_of(connection: Connection, actor: Actor) -> Menus:
     standing = inbox.duties_of(connection, actor, versions) if works else []
     return Menus(
         open_tasks=sum(step.open for step in steps),
-        groups=_groups(inbox.menus(steps, standing), versions if may(actor, "query") else []),
+        groups=_groups(
+            inbox.menus(steps, standing),
+            versions if may(actor, "query") else [],
+            _applications(versions) if may(actor, "start_transfer") else set(),
+        ),
         unread_notices=cases.unread_notices(connection, actor, counted=COUNTED_NOTICES),
     )
 
@@ -47,9 +52,13 @@ def open_steps(connection: Connection, actor: Actor) -> list[Step]:
     return steps
 
 
-def path_words(menu: Menu) -> list[str]:
-    """The levels of a menu in the reader's language."""
-    return _levels(menu.path_en if is_english() else menu.path)
+def menu_words(named: Menu | Node) -> list[str]:
+    """The levels of a menu, or of a step's menu, in the reader's language; none where the step has no menu."""
+    if isinstance(named, Node):
+        path = named.menu("en" if is_english() else "zh")
+    else:
+        path = named.path_en if is_english() else named.path
+    return _levels(path)
 
 
 def _versions(connection: Connection, actor: Actor) -> list[Version]:
@@ -59,14 +68,21 @@ def _versions(connection: Connection, actor: Actor) -> list[Version]:
     return procedures.serving(connection, province or "", "transfer", at=now())
 
 
-def _groups(menus: Sequence[Menu], versions: Sequence[Version]) -> tuple[Group, ...]:
+def _applications(versions: Sequence[Version]) -> set[str]:
+    """Under which menus an application is written: a step that nothing ever waits for, since saving it completes it."""
+    return {node.menu("zh") for version in versions for node in version.pool("receiving").application_act}
+
+
+def _groups(menus: Sequence[Menu], versions: Sequence[Version], applications: set[str]) -> tuple[Group, ...]:
     """One group for each path above the last word, in the order of the diagrams, the regime's query last."""
     grouped: dict[str, list[Link]] = {}
     for menu in menus:
         if menu.path:
             parameters = urlencode({"menu": menu.path})
             link = Link("", f"/inbox?{parameters}", menu.open, also=(f"/tasks?{parameters}",))
-            _add(grouped, path_words(menu), link)
+            if menu.path in applications and not menu.open:
+                link = Link("", "/transfers/new", also=("/transfers/drafts",))
+            _add(grouped, menu_words(menu), link)
     for version in versions[:1]:
         query = version.graph.properties.get("document.query", "")
         english = version.graph.properties.get("document.query.en")
@@ -85,9 +101,10 @@ def _add(grouped: dict[str, list[Link]], words: list[str], link: Link) -> None:
 
 
 def _levels(path: str) -> list[str]:
-    return [word.strip() for word in path.split(SEPARATOR)]
+    return [word.strip() for word in path.split(SEPARATOR) if word.strip()]
 
 
 def register(app: Flask) -> None:
+    app.jinja_env.filters["menu_words"] = menu_words
     with app.app_context():
         xueji().menus = menus_of
