@@ -179,17 +179,17 @@ def test_serving_begins_answers_and_ends_cleanly(served: tuple[str, Any], databa
     with database_served.reading() as connection:
         assert connection.execute(sa.select(job_process)).all() != []
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     with database_served.reading() as connection:
         assert connection.execute(sa.select(job_process)).all() == []
 
 
 def answer(address: str) -> Any:
     pause = threading.Event()
-    for _ in range(300):
+    for _ in range(900):
         try:
             with urllib.request.urlopen(address, timeout=10) as response:
                 return response
         except OSError:
             pause.wait(0.1)
-    raise AssertionError("The server did not answer within half a minute.")
+    raise AssertionError("The server did not answer within a minute and a half.")

@@ -22,7 +22,7 @@ from engine.errors import Conflict, NotFound
 from engine.jobs import ATTEMPTS, Jobs, SignsOfLife, describe, failed_job, failed_jobs, job_process
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30  # seconds until a test gives up hope; none waits so long when all is well
+PATIENCE = 60  # seconds until a test gives up hope; none waits so long when all is well
 
 
 class Notebook:
