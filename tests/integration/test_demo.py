@@ -308,6 +308,14 @@ def test_every_open_task_waits_for_a_demo_account_but_the_unstaffed_one(connecti
     assert alone == {(values["organisation_id"], values["duty"]) for values in unstaffed}
 
 
+def test_every_party_of_an_open_transfer_has_a_demo_account_so_that_one_can_go_on_to_its_end(connection):
+    held = {(actor.organisation_id, actor.duty) for actor in demo_actors(connection)}
+    unstaffed = set(connection.scalars(sa.select(cases.incident.c.case_id).where(cases.incident.c.code == "unstaffed")))
+    open_cases = connection.execute(sa.select(cases.case).where(cases.case.c.state == "open")).all()
+    alone = {row.id for row in open_cases if not {(found, "operator") for found in row.parties.values()} <= held}
+    assert alone == unstaffed
+
+
 def test_every_demo_account_can_open_its_lists(connection):
     for actor in demo_actors(connection):
         page = inbox.waiting(connection, actor)
