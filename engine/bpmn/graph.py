@@ -226,7 +226,7 @@ class Pool(Described):
         found = [node]
         while node.kind == "manualTask":
             after = self.following(node.id)
-            if after is None or not self._same_desk(node, after):
+            if after is None or after in found or not self._same_desk(node, after):
                 break
             found.append(after)
             node = after
@@ -267,7 +267,7 @@ class Pool(Described):
     def application_act(self) -> tuple[Node, ...]:
         """The application form and the manual steps before it: all that saving an application completes."""
         found: list[Node] = []
-        node = self.start
+        node = self.start if self.application else None
         while node is not None and node is not self.application:
             node = self.following(node.id)
             if node is not None and node.is_human:
