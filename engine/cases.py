@@ -324,6 +324,14 @@ def running(connection: Connection) -> dict[int, int]:
     return {row.version_id: row.cases for row in rows}
 
 
+def parties(connection: Connection, actor: Actor, case_id: int) -> dict[str, int]:
+    """Who is which party of a case: organisation ids. Raises `NotFound` outside the actor's jurisdiction."""
+    found = connection.scalar(sa.select(case.c.parties).where(case.c.id == case_id, visible(actor, case.c.id)))
+    if found is None:
+        raise NotFound
+    return dict(found)
+
+
 @dataclass(frozen=True)
 class Stand:
     """Where one instance of a case stands: element ids by done, current and waiting."""
@@ -1007,15 +1015,16 @@ def incidents(
     ]
     order = (incident.c.resolved_at if resolved else incident.c.opened_at).desc()
     total = _count_incidents(connection, conditions, counted)
-    rows = connection.execute(
-        sa.select(incident, case.c.kind.label("case_kind"), case.c.parties, instance.c.side, instance.c.version_id)
-        .select_from(_INCIDENTS)
-        .where(*conditions)
-        .order_by(order, incident.c.id.desc())
-        .limit(limit)
-        .offset(offset)
-    ).all()
-    return [_incident(connection, row) for row in rows], total
+    page = _incidents(conditions).order_by(order, incident.c.id.desc()).limit(limit).offset(offset)
+    return [_incident(connection, row) for row in connection.execute(page).all()], total
+
+
+def incidents_of(connection: Connection, actor: Actor, case_id: int) -> list[Incident]:
+    """What keeps a case on the actor's own side now; everybody there may know, the administrators mend it."""
+    conditions = [_may_mend(actor), incident.c.case_id == case_id, incident.c.resolved_at.is_(None)]
+    return [
+        _incident(connection, row) for row in connection.execute(_incidents(conditions).order_by(incident.c.id)).all()
+    ]
 
 
 def open_incidents(connection: Connection, actor: Actor, *, counted: int) -> int:
@@ -1026,6 +1035,11 @@ def open_incidents(connection: Connection, actor: Actor, *, counted: int) -> int
 _INCIDENTS = incident.join(instance, incident.c.instance_id == instance.c.id).join(
     case, incident.c.case_id == case.c.id
 )
+
+
+def _incidents(conditions: Iterable[sa.ColumnElement[bool]]) -> sa.Select[Any]:
+    columns = (case.c.kind.label("case_kind"), case.c.parties, instance.c.side, instance.c.version_id)
+    return sa.select(incident, *columns).select_from(_INCIDENTS).where(*conditions)
 
 
 def _may_mend(actor: Actor) -> sa.ColumnElement[bool]:

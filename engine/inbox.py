@@ -266,8 +266,16 @@ def done(
     page: int = 1,
     size: int = PAGE,
 ) -> Page:
-    """已办: what the person has completed in this membership, newest first."""
+    """已办: what the person has completed in this membership, newest first; of an act of several steps the last."""
+    later = task.alias("later")
+    prepared = sa.exists().where(
+        later.c.case_id == task.c.case_id,
+        later.c.person_id == task.c.person_id,
+        later.c.closed_at == task.c.closed_at,
+        later.c.id > task.c.id,
+    )
     conditions = [
+        ~prepared,
         task.c.person_id == actor.person_id,
         task.c.organisation_id == actor.organisation_id,
         task.c.duty == actor.duty,

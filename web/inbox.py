@@ -27,7 +27,7 @@ from web.context import current_actor, now, reading, requires, transaction, xuej
 from web.errors import shown_again_by
 from web.flash import flash
 from web.locales import message_of, moment_in_words, remedy_of
-from web.menus import open_steps
+from web.menus import open_steps, own_menus
 from web.paging import PAGE_SIZE, Page, page_number
 from web.searches import PARAMETER, posted_search, recalled_search
 
@@ -145,7 +145,7 @@ def page(error: XuejiError | None = None) -> ResponseReturnValue:
         return redirect(url_for("notices.page"))
     listing = Listing.asked()
     with reading() as connection:
-        steps = open_steps(connection, actor)
+        steps, menus = open_steps(connection, actor), own_menus(connection, actor)
         waiting = inbox.waiting(
             connection,
             actor,
@@ -162,8 +162,8 @@ def page(error: XuejiError | None = None) -> ResponseReturnValue:
     return render_template(
         "inbox/page.html",
         listing=listing,
-        menus=[menu for menu in inbox.menus(steps) if menu.open or menu.path == listing.menu],
-        chosen=_chosen_menu(steps, listing),
+        menus=[menu for menu in menus if menu.open or menu.path == listing.menu],
+        chosen=_chosen(menus, listing),
         steps=_steps_to_choose(steps, listing),
         late=sum(step.late for step in steps if listing.menu in (None, step.menu)),
         places=_places_to_choose(places, listing),
@@ -300,12 +300,11 @@ def _tell(outcomes: Sequence[Outcome]) -> None:
 # What can be chosen
 
 
-def _chosen_menu(steps: Sequence[Step], listing: Listing) -> Menu | None:
-    """The menu of the address, with its English words where something waits under it."""
+def _chosen(menus: Sequence[Menu], listing: Listing) -> Menu | None:
+    """The menu of the address, also one that is nobody's any more."""
     if listing.menu is None:
         return None
-    known = {menu.path: menu for menu in inbox.menus(steps)}
-    return known.get(listing.menu, Menu(listing.menu, listing.menu, 0, 0))
+    return next((menu for menu in menus if menu.path == listing.menu), Menu(listing.menu, listing.menu, 0, 0))
 
 
 def _steps_to_choose(steps: Sequence[Step], listing: Listing) -> list[Step]:

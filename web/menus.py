@@ -29,14 +29,12 @@ COUNTED_NOTICES = 100
 
 def menus_of(connection: Connection, actor: Actor) -> Menus:
     """What the inbox knows of the frame for one actor."""
+    menus = own_menus(connection, actor) if may(actor, "work") else []
     versions = _versions(connection, actor)
-    works = may(actor, "work")
-    steps = open_steps(connection, actor) if works else []
-    standing = inbox.duties_of(connection, actor, versions) if works else []
     return Menus(
-        open_tasks=sum(step.open for step in steps),
+        open_tasks=sum(menu.open for menu in menus),
         groups=_groups(
-            inbox.menus(steps, standing),
+            menus,
             versions if may(actor, "query") else [],
             _applications(versions) if may(actor, "start_transfer") else set(),
         ),
@@ -52,6 +50,15 @@ def open_steps(connection: Connection, actor: Actor) -> list[Step]:
     return steps
 
 
+def own_menus(connection: Connection, actor: Actor) -> list[Menu]:
+    """The actor's menus in the order of the diagrams, those without anything open too."""
+    if "own_menus" not in g:
+        standing = inbox.duties_of(connection, actor, _versions(connection, actor))
+        g.own_menus = inbox.menus(open_steps(connection, actor), standing)
+    menus: list[Menu] = g.own_menus
+    return menus
+
+
 def menu_words(named: Menu | Node) -> list[str]:
     """The levels of a menu, or of a step's menu, in the reader's language; none where the step has no menu."""
     if isinstance(named, Node):
@@ -61,11 +68,25 @@ def menu_words(named: Menu | Node) -> list[str]:
     return _levels(path)
 
 
+def query_words(connection: Connection, actor: Actor) -> list[str]:
+    """What the actor's own regime calls its query, level by level: 信息查询, 变动查询; none where it names none."""
+    return next((_query_of(version) for version in _versions(connection, actor)[:1]), [])
+
+
+def _query_of(version: Version) -> list[str]:
+    said = version.graph.properties
+    path = said.get("document.query", "")
+    return _levels(said.get("document.query.en", path) if is_english() else path)
+
+
 def _versions(connection: Connection, actor: Actor) -> list[Version]:
-    assert actor.organisation_id is not None
-    province = organisations.get(connection, actor.organisation_id).province_code
-    # The ministry stands in no province; the general rules are its own.
-    return procedures.serving(connection, province or "", "transfer", at=now())
+    if "own_versions" not in g:
+        assert actor.organisation_id is not None
+        province = organisations.get(connection, actor.organisation_id).province_code
+        # The ministry stands in no province; the general rules are its own.
+        g.own_versions = procedures.serving(connection, province or "", "transfer", at=now())
+    versions: list[Version] = g.own_versions
+    return versions
 
 
 def _applications(versions: Sequence[Version]) -> set[str]:
@@ -84,10 +105,8 @@ def _groups(menus: Sequence[Menu], versions: Sequence[Version], applications: se
                 link = Link("", "/transfers/new", also=("/transfers/drafts",))
             _add(grouped, menu_words(menu), link)
     for version in versions[:1]:
-        query = version.graph.properties.get("document.query", "")
-        english = version.graph.properties.get("document.query.en")
-        if query:
-            _add(grouped, _levels(english if english and is_english() else query), Link("", "/query", also=_QUERIED))
+        if words := _query_of(version):
+            _add(grouped, words, Link("", "/query", also=_QUERIED))
     return tuple(Group(label, tuple(links)) for label, links in grouped.items())
 
 

@@ -12,7 +12,7 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 
-from engine import inbox, transfers
+from engine import cases, inbox, transfers
 from engine.audit import Actor
 from engine.bpmn.graph import Field, Node
 from engine.errors import XuejiError
@@ -21,7 +21,7 @@ from engine.registry import classes, divisions
 from engine.registry.classes import SchoolClass
 from engine.registry.students import CheckFailure, Student
 from engine.transfers import Entry, Transfer
-from web.context import current_actor, now, reading, transaction
+from web.context import current_actor, now, reading, settings, transaction
 from web.deadlines import deadline_of
 from web.errors import shown_again_by
 from web.flash import flash
@@ -122,6 +122,7 @@ def page(task_id: int, error: XuejiError | None = None) -> ResponseReturnValue:
     with reading() as connection:
         task = inbox.get(connection, actor, task_id)
         sheet = _sheet(connection, actor, task)
+        parties = cases.parties(connection, actor, task.case_id)
         over = task.state != "open"
         following = inbox.next_alike(connection, actor, task, where=listing.where, sort=listing.order) if over else None
     student = _full_student(actor, sheet)
@@ -137,6 +138,7 @@ def page(task_id: int, error: XuejiError | None = None) -> ResponseReturnValue:
         following=following,
         entered=entered,
         full_name=divisions.full_name,
+        demo_parties=list(parties.items()) if settings().demo else [],
         error=error,
     )
 

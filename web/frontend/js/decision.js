@@ -12,9 +12,8 @@ function pick(form, value) {
 
 function unfold(form, value) {
   for (const part of form.querySelectorAll("[data-when]")) part.hidden = part.dataset.when !== value;
-  const next = value
-    ? form.querySelector("textarea:required, input:required:not([type=hidden])") ?? form.querySelector(`[data-when="${value}"]`)
-    : form.querySelector("[data-chooses]");
+  const unfilled = [...form.elements].find((control) => control.required && !control.value && control.offsetParent);
+  const next = unfilled ?? form.querySelector(value ? `button[data-when="${value}"], [data-when="${value}"] button` : "[data-chooses]");
   next?.focus();
 }
 
