@@ -17,21 +17,28 @@ class Assets:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.manifest: dict[str, str] = {}
+        self.manifest = folder / "build" / "manifest.json"
+        self.bundled: dict[str, str] = {}
+        self.bundled_at = 0
         self.hashes: dict[str, str] = {}
-        try:
-            self.manifest = json.loads((folder / "build" / "manifest.json").read_text())
-        except FileNotFoundError:
+        if not self.manifest.is_file():
             log.warning("The front end is not bundled: run `npm ci && npm run build` in web/frontend.")
 
     def __call__(self, name: str) -> str:
         """The address of `app.css`, `icons.svg`, …"""
-        if name in self.manifest:
-            return url_for("static", filename=f"build/{self.manifest[name]}")
+        self._read_manifest()
+        if name in self.bundled:
+            return url_for("static", filename=f"build/{self.bundled[name]}")
         if name not in self.hashes:
             path = self.folder / name
             self.hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else "none"
         return url_for("static", filename=name, v=self.hashes[name])
+
+    def _read_manifest(self) -> None:
+        # Asked each time, so that a new bundle needs no restart of whoever works on it.
+        changed = self.manifest.stat().st_mtime_ns if self.manifest.is_file() else 0
+        if changed and changed != self.bundled_at:
+            self.bundled, self.bundled_at = json.loads(self.manifest.read_text()), changed
 
 
 def register(app: Flask) -> None:

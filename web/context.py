@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import Any, Protocol, TypeVar
@@ -45,7 +45,6 @@ class Xueji:
     application: Application
     # Gives the menus of the actor's own regime with their counts.
     menus: Callable[[Connection, Actor], Menus] = no_menus
-    manifest: dict[str, str] = field(default_factory=dict)
 
 
 class LoginRequired(XuejiError):

@@ -9,6 +9,7 @@ from flask import Flask, request
 
 from engine import accounts
 from engine.accounts import DemoAccount, LoginSession, Membership
+from engine.registry import divisions
 from web.context import current_session, own_session, reading, settings, xueji
 from web.navigation import Group, Link, navigation
 
@@ -47,18 +48,24 @@ def frame() -> Frame:
     return Frame(session, groups, open_tasks, memberships, offered)
 
 
-def by_organisation(offered: list[DemoAccount]) -> list[tuple[Membership, list[DemoAccount]]]:
-    """Demo accounts by organisation, in the order they were made."""
-    grouped: dict[int, list[DemoAccount]] = {}
+def by_place(offered: list[DemoAccount]) -> dict[str, list[tuple[Membership, list[DemoAccount]]]]:
+    """Demo accounts by province and in it by organisation, in the order they were made; "" for the whole country."""
+    places: dict[str, dict[int, list[DemoAccount]]] = {}
     for account in offered:
-        grouped.setdefault(account.membership.organisation_id, []).append(account)
-    return [(members[0].membership, members) for members in grouped.values()]
+        organisations = places.setdefault(_province(account.division_code), {})
+        organisations.setdefault(account.membership.organisation_id, []).append(account)
+    return {
+        place: [(members[0].membership, members) for members in organisations.values()]
+        for place, organisations in places.items()
+    }
 
 
 def register(app: Flask) -> None:
-    app.jinja_env.globals.update(
-        frame=frame, by_organisation=by_organisation, current_session=current_session, settings=settings
-    )
+    app.jinja_env.globals.update(frame=frame, by_place=by_place, current_session=current_session, settings=settings)
+
+
+def _province(division_code: str | None) -> str:
+    return (divisions.full_name(divisions.province_of(division_code)) or "") if division_code else ""
 
 
 def _leads_here(path: str) -> bool:

@@ -229,6 +229,8 @@ class DemoAccount:
     login: str
     name: str
     membership: Membership
+    # Where its organisation stands; the ministry stands nowhere.
+    division_code: str | None
 
 
 def memberships_of(connection: Connection, person_id: int) -> list[Membership]:
@@ -241,12 +243,15 @@ def demo_accounts(connection: Connection) -> list[DemoAccount]:
     """The demo accounts in the order they were made, each in its first membership."""
     first = sa.select(sa.func.min(membership.c.id)).group_by(membership.c.person_id)
     query = (
-        _memberships.add_columns(person.c.login, person.c.name.label("person_name"))
+        _memberships.add_columns(person.c.login, person.c.name.label("person_name"), organisation.c.division_code)
         .join(person, person.c.id == membership.c.person_id)
         .where(person.c.demo, person.c.active, membership.c.id.in_(first))
         .order_by(person.c.id)
     )
-    return [DemoAccount(row.login, row.person_name, Membership(*row[1:7])) for row in connection.execute(query)]
+    return [
+        DemoAccount(row.login, row.person_name, Membership(*row[1:7]), row.division_code)
+        for row in connection.execute(query)
+    ]
 
 
 def find_people(
