@@ -104,8 +104,8 @@ def test_who_has_logged_out_is_a_stranger_again_even_with_the_old_cookie(strange
 @pytest.mark.parametrize("path", ["/login", "/logout", "/switch", "/locale", "/account/password", "/demo/enter"])
 def test_a_form_from_elsewhere_is_refused(stranger, li, path):
     log_in(stranger)
-    for form in ({}, {"csrf": "0" * 64}):
-        answer = stranger.client.post(path, data=form, base_url="https://xueji.example")
+    for form, headers in (({}, {}), ({"csrf": "0" * 64}, {}), ({}, {"Authorization": "Bearer x"})):
+        answer = stranger.client.post(path, data=form, headers=headers, base_url="https://xueji.example")
         assert answer.status_code == 403
         assert "未能提交" in answer.text
 
