@@ -94,9 +94,10 @@ class Listing:
 
     @property
     def where(self) -> Any:
-        """The condition on the tasks' transfers."""
-        number = self.text if any(character.isdigit() for character in self.text) else ""
-        return transfers.waiting_where(Waiting(self.school, self.region, "" if number else self.text, number))
+        """The condition on the tasks' transfers. What is searched for is a number if it looks like one."""
+        is_number = self.text.isascii() and any(character.isdigit() for character in self.text)
+        name, number = ("", self.text) if is_number else (self.text, "")
+        return transfers.waiting_where(Waiting(self.school, self.region, name, number))
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Visitor:
         return self._seen(self.client.post(path, data=data, base_url=ADDRESS, **more))
 
     def follow(self, answer: TestResponse) -> TestResponse:
-        assert answer.status_code == 302, answer.text
+        assert answer.status_code in (302, 303), answer.text
         return self.get(answer.location)
 
     def _seen(self, answer: TestResponse) -> TestResponse:
