@@ -6,7 +6,7 @@ one transaction. Until then it is a draft (`drafts`), and a school that does not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -78,6 +78,7 @@ class DataDiffer(Invalid):
 
 
 _NUMBERS = ("student.record_number", "student.id_number")
+_LOOKED_UP_BY = frozenset({*_NUMBERS, "student.name", "origin.province", "origin.division", "origin.school"})
 
 OTHER_TRANSFER = CheckFailure(
     "2002",
@@ -237,15 +238,12 @@ def looked_up(
 
 def _asked(connection: Connection, application: Application, values: Mapping[str, Any], at: datetime) -> dict[str, Any]:
     """What to look for, and where."""
-    bound = application.bound(values)
-    number, school = _number_binding(bound), application.node.bound("origin.school")
-    needed = ["student.name", number] + (["origin.school"] if school and school.required else [])
-    missing: dict[str, XuejiError] = {
-        each: FieldError(N_("This is required.")) for each in needed if not bound.get(each)
-    }
-    errors = missing | _wrong_origin(connection, application, bound) | _wrong_number(bound, at)
-    if errors:
-        raise _by_field(application, errors)
+    fields = [item for item in application.node.form if item.binds in _LOOKED_UP_BY]
+    bound = application.bound(check(connection, application, values, at=at, fields=fields))
+    number = _number_binding(bound)
+    missing = [each for each in ("student.name", number) if not bound.get(each)]
+    if missing:
+        raise _by_field(application, dict.fromkeys(missing, FieldError(N_("This is required."))))
     within = id_of(bound.get("origin.school")) or application.origin_province
     return {"number": bound[number], "name": bound["student.name"], "within": within}
 
@@ -359,13 +357,25 @@ def apply(
         return start(connection, actor, application, values, student, at=at, draft=draft)
 
 
-def check(connection: Connection, application: Application, entered: Mapping[str, Any], *, at: datetime) -> Values:
-    """The form's values. Raises `Invalid` with all that is wrong at once, so that nobody has to come back twice."""
+def check(
+    connection: Connection,
+    application: Application,
+    entered: Mapping[str, Any],
+    *,
+    at: datetime,
+    fields: Sequence[Field] | None = None,
+) -> Values:
+    """The values of the form, or of some of its fields.
+
+    Raises `Invalid` with all that is wrong at once, so that nobody has to come back twice.
+    """
+    fields = application.form if fields is None else fields
     errors: dict[str, XuejiError] = {}
     try:
-        values = forms.check(application.form, entered)
+        values = forms.check(fields, entered)
     except Invalid as invalid:
-        values = {name: value.strip() for name, value in entered.items() if isinstance(value, str)}
+        texts = {item.id: entered.get(item.id) for item in fields}
+        values = {name: text.strip() for name, text in texts.items() if isinstance(text, str)}
         errors.update(invalid.fields)
     bound = application.bound(values)
     wrong = _by_field(
@@ -374,8 +384,7 @@ def check(connection: Connection, application: Application, entered: Mapping[str
         | _wrong_number(bound, at)
         | _wrong_target(connection, application, bound),
     )
-    errors = wrong.fields | errors
-    if errors:
+    if errors := wrong.fields | errors:
         raise Invalid(fields=errors)
     return values
 

@@ -6,14 +6,14 @@ offered below. Schools and classes of the origin are public; students are never 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from engine.registry import classes, codes, divisions, organisations
-from engine.registry.classes import Vacancies
+from engine.registry.classes import SchoolClass, Vacancies
 from engine.transfers.applications import Application
 from engine.transfers.values import id_of
 
@@ -41,69 +41,82 @@ def regions(within: str) -> tuple[Choice, ...]:
     return _divisions(within)
 
 
-def offered(
+def fitting(
     connection: Connection, application: Application, values: Mapping[str, Any]
-) -> dict[str, tuple[Choice, ...]]:
-    """What each field of the form that names something of the registry offers now, by the field's id.
+) -> tuple[dict[str, Any], dict[str, tuple[Choice, ...]]]:
+    """A form's values without what is not offered below what was chosen above, and what is offered, by field.
 
-    The fields that a chosen value depends on need not be there: without a region all schools of the province are
-    offered, without a grade all classes of the school.
+    The choices above need not be fields of the form: without a region all schools of the province are offered, without
+    a grade all classes of the school.
     """
-    now = _Offered(connection, application, application.bound(values))
-    bindings = {
-        "origin.school": now.schools,
-        "origin.grade": now.origin_grades,
-        "origin.class": now.origin_classes,
-        "target.grade": now.target_grades,
-        "target.class": now.target_classes,
-    }
-    return {item.id: bindings[item.binds]() for item in application.node.form if item.binds in bindings}
+    kept, choices = dict(values), {}
+    for binding, offer in _OFFERS.items():
+        field = application.field(binding)
+        offered = offer(connection, application, application.bound(kept)) if field else None
+        if field and offered is not None:
+            choices[field] = offered
+            if kept.get(field) not in {choice.value for choice in offered}:
+                kept[field] = ""
+    return kept, choices
 
 
-class _Offered:
-    """The choices for one state of a form."""
-
-    def __init__(self, connection: Connection, application: Application, bound: Mapping[str, Any]) -> None:
-        self.connection = connection
-        self.application = application
-        self.bound = bound
-
-    def schools(self) -> tuple[Choice, ...]:
-        region = self.bound.get("origin.division")
-        if not region and self.application.field("origin.division"):
-            return ()
-        found = organisations.schools_in(self.connection, region or self.application.origin_province)
-        own = self.application.school.id
-        return tuple(Choice(str(school.id), school.name, school.name_en or "") for school in found if school.id != own)
-
-    def origin_grades(self) -> tuple[Choice, ...]:
-        return tuple(_code(each.grade) for each in self._vacancies("origin"))
-
-    def origin_classes(self) -> tuple[Choice, ...]:
-        return tuple(Choice(str(found.id), found.name) for each in self._of_grade("origin") for found in each.classes)
-
-    def target_grades(self) -> tuple[Choice, ...]:
-        return tuple(_code(each.grade, each.free) for each in self._vacancies("target"))
-
-    def target_classes(self) -> tuple[Choice, ...]:
-        return tuple(
-            Choice(str(found.id), found.name, free=found.vacancies)
-            for each in self._of_grade("target")
-            for found in each.classes
-        )
-
-    def _vacancies(self, end: str) -> list[Vacancies]:
-        school = self.application.school.id if end == "target" else id_of(self.bound.get("origin.school"))
-        return classes.vacancies(self.connection, school) if school else []
-
-    def _of_grade(self, end: str) -> list[Vacancies]:
-        grade = self.bound.get(f"{end}.grade")
-        if not grade and self.application.field(f"{end}.grade"):
-            return []
-        return [each for each in self._vacancies(end) if grade in (None, "", each.grade.code)]
+Bound = Mapping[str, Any]
 
 
-def _code(code: codes.Code, free: int | None = None) -> Choice:
+def _schools(connection: Connection, application: Application, bound: Bound) -> tuple[Choice, ...]:
+    region = bound.get("origin.division")
+    if application.field("origin.division") and not divisions.exists(region or ""):
+        return ()
+    found = organisations.schools_in(connection, region or application.origin_province)
+    own = application.school.id
+    return tuple(Choice(str(each.id), each.name, each.name_en or "") for each in found if each.id != own)
+
+
+def _origin_grades(connection: Connection, application: Application, bound: Bound) -> tuple[Choice, ...]:
+    if not application.field("origin.school"):
+        return tuple(_grade(code) for code in codes.table("grade").values())
+    return tuple(_grade(each.grade) for each in _vacancies(connection, id_of(bound.get("origin.school"))))
+
+
+def _origin_classes(connection: Connection, application: Application, bound: Bound) -> tuple[Choice, ...] | None:
+    if not application.field("origin.school"):
+        return None  # to be written by hand
+    found = _vacancies(connection, id_of(bound.get("origin.school")))
+    return tuple(Choice(str(each.id), each.name) for each in _of_grade("origin.grade", found, application, bound))
+
+
+def _target_grades(connection: Connection, application: Application, bound: Bound) -> tuple[Choice, ...]:
+    return tuple(_grade(each.grade, each.free) for each in _vacancies(connection, application.school.id))
+
+
+def _target_classes(connection: Connection, application: Application, bound: Bound) -> tuple[Choice, ...]:
+    found = _vacancies(connection, application.school.id)
+    in_grade = _of_grade("target.grade", found, application, bound)
+    return tuple(Choice(str(each.id), each.name, free=each.vacancies) for each in in_grade)
+
+
+# From above to below, so that what falls away above takes with it what stands below.
+_OFFERS: dict[str, Callable[[Connection, Application, Bound], tuple[Choice, ...] | None]] = {
+    "origin.school": _schools,
+    "origin.grade": _origin_grades,
+    "origin.class": _origin_classes,
+    "target.grade": _target_grades,
+    "target.class": _target_classes,
+}
+
+
+def _vacancies(connection: Connection, school_id: int | None) -> list[Vacancies]:
+    return classes.vacancies(connection, school_id) if school_id else []
+
+
+def _of_grade(binding: str, found: list[Vacancies], application: Application, bound: Bound) -> list[SchoolClass]:
+    grade = bound.get(binding)
+    if not grade and application.field(binding):
+        return []
+    return [each for of_grade in found if grade in (None, "", of_grade.grade.code) for each in of_grade.classes]
+
+
+def _grade(code: codes.Code, free: int | None = None) -> Choice:
     return Choice(code.code, code.name, code.name_en, free)
 
 

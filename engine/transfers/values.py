@@ -72,7 +72,7 @@ def _names(connection: Connection, fields: Iterable[Field], values: Mapping[str,
         return {each for each in found if each is not None}
 
     fields = list(fields)
-    uids = {str(values[item.id]) for item in fields if item.type == "file" and values[item.id]}
+    uids = {str(values[item.id]) for item in fields if item.type == "file" and str(values[item.id]).isalnum()}
     own = sa.func.coalesce(organisation.c.name_en, organisation.c.name) if english else organisation.c.name
     return _Names(
         _pairs(connection, organisation.c.id, own, ids(_SCHOOLS)),
