@@ -281,9 +281,9 @@ class _Reader:
             properties=properties,
             kind=kind,
             form=self._form(element),
-            duty=element.get(_camunda("candidateGroups")) or "operator",
+            # Other tools know both attributes on user tasks alone, so a manual task says them by properties.
+            duty=element.get(_camunda("candidateGroups")) or properties.get("duty") or "operator",
             topic=element.get(_camunda("topic"), ""),
-            # Other tools know `dueDate` on user tasks alone, so a manual task says it by a property.
             due=strip(element.get(_camunda("dueDate")) or properties.get("due", "")),
             event=self._event(element) if kind in _EVENTS else None,
             attached_to=element.get("attachedToRef"),
