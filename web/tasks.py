@@ -235,10 +235,11 @@ def _what_became(task: Task, became: Completion) -> str:
         return str(_("%(done)s. The transfer has ended, and every party has been told the reasons.", done=done))
     if became.outcome:
         return str(_("%(done)s. The case has been completed.", done=done))
-    return (" " if is_english() else "").join([_("%(done)s.", done=done), *map(_now_with, became.holders)])
+    return (" " if is_english() else "").join([_("%(done)s.", done=done), *map(now_with, became.holders)])
 
 
-def _now_with(holder: Holder) -> str:
+def now_with(holder: Holder) -> str:
+    """Who has a case now, in which step, until when."""
     deadline = deadline_of(holder)
     words = {"who": holder.name, "step": label(holder.step)}
     if deadline is None:

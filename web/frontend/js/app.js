@@ -5,6 +5,7 @@ import "./forms.js";
 import "./drafts.js";
 import "./lists.js";
 import "./keys.js";
+import "./uploads.js";
 import "./decision.js";
 
 // Pages carry the same settings in a meta element; here they hold even for a page that forgot it.
