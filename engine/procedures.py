@@ -284,6 +284,13 @@ def _sentence(columns: list[str], row: list[str], line: int) -> Sentence:
     return Sentence(cells["clause"].strip(), cells["text"], cells.get("modelled", ""))
 
 
+def changed_sentences(before: Version, after: Version) -> list[tuple[Sentence | None, Sentence | None]]:
+    """The sentences that differ from one document to the next by their clause: None where there is none."""
+    old, new = ({sentence.clause: sentence for sentence in version.sentences} for version in (before, after))
+    pairs = [(old.get(clause), new.get(clause)) for clause in dict.fromkeys([*new, *old])]
+    return [pair for pair in pairs if pair[0] != pair[1]]
+
+
 def _split(clauses: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in clauses.split(";") if part.strip())
 

@@ -173,6 +173,11 @@ def load(connection: Connection) -> Calendar:
     return snapshot
 
 
+def source_of(connection: Connection, year: int) -> str | None:
+    """The notice that was entered for a year; None where none was."""
+    return connection.scalar(sa.select(calendar_year.c.source).where(calendar_year.c.year == year))
+
+
 def _read(connection: Connection, revision: str) -> Calendar:
     days = [Day(*row) for row in connection.execute(sa.select(calendar_day))]
     years = connection.scalars(sa.select(calendar_year.c.year))

@@ -311,6 +311,13 @@ def test_clauses_are_found_missing_unused_and_repeated(database, world, clock, e
     assert ("error", "附件一.1") not in said
 
 
+def test_two_documents_differ_by_their_clauses(database, world, clock, editor):
+    one = upload(database, editor, variant("anhui"), clock(), document="clause,text,modelled\n一,甲,yes\n二,乙,yes\n")
+    other = upload(database, editor, variant("anhui"), clock(), document="clause,text,modelled\n一,甲,yes\n三,丙,yes\n")
+    differing = procedures.changed_sentences(one, other)
+    assert [(old and old.clause, new and new.clause) for old, new in differing] == [(None, "三"), ("二", None)]
+
+
 # Rules -----------------------------------------------------------------------------------------------------------
 
 
