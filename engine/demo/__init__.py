@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby, islice
 from random import Random
 
 import sqlalchemy as sa
@@ -17,8 +18,8 @@ from engine import accounts, procedures
 from engine.application import Application
 from engine.audit import SYSTEM
 from engine.demo import play, world
-from engine.registry import divisions, students
-from engine.registry.tables import enrolment, organisation, student
+from engine.registry import codes, divisions, students
+from engine.registry.tables import enrolment, organisation, school_class, student
 from engine.transfers.tables import transfer
 from engine.workdays import load
 
@@ -70,38 +71,52 @@ class Example:
 
     name: str
     number: str
+    grade: str
+    school_id: int
     school: str
-    province: str
+    division_code: str
 
 
-def examples(connection: Connection) -> list[Example]:
-    """One student of each school with a demo account, who may move and is in no transfer yet."""
+def examples(connection: Connection, *, of_each: int = 2) -> list[Example]:
+    """A few students of each school with a demo account, each of another grade, who may move and never have."""
     demo_schools = (
         sa.select(accounts.membership.c.organisation_id)
         .join(accounts.person, accounts.person.c.id == accounts.membership.c.person_id)
         .where(accounts.person.c.demo)
     )
-    free = (
+    placed = (
+        student.join(enrolment, sa.and_(enrolment.c.student_id == student.c.id, enrolment.c.current))
+        .join(organisation, organisation.c.id == enrolment.c.school_id)
+        .join(school_class, school_class.c.id == enrolment.c.class_id)
+    )
+    first_of_each_grade = (
         sa.select(sa.func.min(student.c.id))
-        .join(enrolment, sa.and_(enrolment.c.student_id == student.c.id, enrolment.c.current))
+        .select_from(placed)
         .where(
-            enrolment.c.school_id.in_(demo_schools),
+            organisation.c.id.in_(demo_schools),
             student.c.status.in_(students.movable_statuses(connection)),
             student.c.record_number.is_not(None),
             ~student.c.problem,
             student.c.open_business.is_(None),
             student.c.id.not_in(sa.select(transfer.c.student_id)),
         )
-        .group_by(enrolment.c.school_id)
+        .group_by(organisation.c.id, school_class.c.grade)
     )
-    found = connection.execute(
-        sa.select(student.c.name, student.c.record_number, organisation.c.name, organisation.c.division_code)
-        .join(enrolment, sa.and_(enrolment.c.student_id == student.c.id, enrolment.c.current))
-        .join(organisation, organisation.c.id == enrolment.c.school_id)
-        .where(student.c.id.in_(free))
-        .order_by(organisation.c.id)
+    rows = connection.execute(
+        sa.select(
+            student.c.name,
+            student.c.record_number,
+            school_class.c.grade,
+            organisation.c.id,
+            organisation.c.name,
+            organisation.c.division_code,
+        )
+        .select_from(placed)
+        .where(student.c.id.in_(first_of_each_grade))
+        .order_by(organisation.c.id, school_class.c.grade)
     )
-    return [Example(*row[:3], divisions.name_at(divisions.province_of(row[3])) or "") for row in found]
+    found = (Example(*row) for row in rows)
+    return [each for _, several in groupby(found, lambda each: each.school_id) for each in islice(several, of_each)]
 
 
 def describe(application: Application) -> str:
@@ -117,5 +132,10 @@ def describe(application: Application) -> str:
         for account in offered
     ]
     lines += ["", "Students whom another school may apply for:"]
-    lines += [f"  {found.number:<21}{found.name}, {found.school}, {found.province}" for found in to_try]
+    lines += [f"  {found.number:<21}{found.name}, {_place(found)}" for found in to_try]
     return "\n".join(lines)
+
+
+def _place(found: Example) -> str:
+    province = divisions.name_at(divisions.province_of(found.division_code))
+    return f"{codes.table('grade')[found.grade].name}, {found.school} ({province})"

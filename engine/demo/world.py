@@ -20,7 +20,7 @@ from engine.transfers.applications import school_year
 from engine.workdays import SHANGHAI
 
 # Free places of one class after the other: none, one, several.
-_FREE = (2, 5, 0, 7, 3, 9, 1, 6)
+_FREE = (4, 8, 0, 9, 5, 12, 2, 7)
 
 
 @dataclass
