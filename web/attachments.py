@@ -28,7 +28,9 @@ def page(uid: str) -> ResponseReturnValue:
     """A file, shown by the browser; looking at it is logged."""
     with transaction() as connection:
         found = transfers.open_attachment(connection, current_actor(), uid, at=now())
-    return send_file(BytesIO(found.content), mimetype=found.media_type, download_name=found.name)
+    response = send_file(BytesIO(found.content), mimetype=found.media_type, download_name=found.name)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def keep(file: FileStorage | None) -> str:
