@@ -72,6 +72,7 @@ class Example:
     name: str
     number: str
     grade: str
+    class_name: str
     school_id: int
     school: str
     division_code: str
@@ -107,6 +108,7 @@ def examples(connection: Connection, *, of_each: int = 2) -> list[Example]:
             student.c.name,
             student.c.record_number,
             school_class.c.grade,
+            school_class.c.name,
             organisation.c.id,
             organisation.c.name,
             organisation.c.division_code,
@@ -137,5 +139,5 @@ def describe(application: Application) -> str:
 
 
 def _place(found: Example) -> str:
-    province = divisions.name_at(divisions.province_of(found.division_code))
-    return f"{codes.table('grade')[found.grade].name}, {found.school} ({province})"
+    grade = codes.table("grade")[found.grade].name
+    return f"{divisions.full_name(found.division_code)}, {found.school}, {grade}{found.class_name}"
