@@ -20,13 +20,13 @@ from engine.cases import AlreadyDone
 from engine.errors import XuejiError
 from engine.inbox import Menu, Outcome, Step, Task
 from engine.permissions import may
-from engine.registry import divisions
+from engine.registry import divisions, organisations
 from engine.searches import SearchForgotten
-from engine.transfers import Places, Transfer, Waiting
+from engine.transfers import Transfer, Waiting
 from web.context import current_actor, now, reading, requires, transaction, xueji
 from web.errors import shown_again_by
 from web.flash import flash
-from web.locales import message_of, moment_in_words, remedy_of
+from web.locales import message_of, moment_in_words, own_name, remedy_of
 from web.menus import open_steps, own_menus
 from web.paging import PAGE_SIZE, Page, page_number
 from web.searches import PARAMETER, posted_search, recalled_search
@@ -158,7 +158,7 @@ def page(error: XuejiError | None = None) -> ResponseReturnValue:
             page=page_number(),
             size=PAGE_SIZE,
         )
-        places = transfers.places_waiting(connection, actor)
+        schools = _schools_to_choose(connection, actor)
         rows = _rows(connection, actor, waiting.tasks)
     return render_template(
         "inbox/page.html",
@@ -167,12 +167,12 @@ def page(error: XuejiError | None = None) -> ResponseReturnValue:
         chosen=_chosen(menus, listing),
         steps=_steps_to_choose(steps, listing),
         late=sum(step.late for step in steps if listing.menu in (None, step.menu)),
-        places=_places_to_choose(places, listing),
+        schools=schools,
+        provinces=[(province.code, province.name) for province in divisions.children()],
         rows=rows,
         page=Page(rows, waiting.total, waiting.number, waiting.size),
         batches=_batches(rows),
         may_start=may(actor, "start_transfer"),
-        full_name=divisions.full_name,
         error=error,
         entered=request.form,
         ticked=set(request.form.getlist("task")) | {str(row.task.id) for row in rows if row.outcome == "failed"},
@@ -314,9 +314,9 @@ def _steps_to_choose(steps: Sequence[Step], listing: Listing) -> list[Step]:
     return list(found.values()) if len(found) > 1 or listing.step else []
 
 
-def _places_to_choose(places: Places, listing: Listing) -> Places:
-    """Nothing where there is only one, unless it was chosen."""
-    return Places(
-        places.schools if len(places.schools) > 1 or listing.school else (),
-        places.provinces if len(places.provinces) > 1 or listing.region else (),
-    )
+def _schools_to_choose(connection: Connection, actor: Actor) -> list[tuple[int, str]]:
+    """The schools that the actor's organisation is in charge of; none where that is no choice."""
+    assert actor.organisation_id is not None
+    below = [] if actor.is_school else organisations.children(connection, actor.organisation_id)
+    found = [(school.id, own_name(school.name, school.name_en)) for school in below if school.is_school]
+    return found if len(found) > 1 else []

@@ -64,16 +64,15 @@ from engine.transfers.views import (
     view_record,
     view_student,
 )
-from engine.transfers.waiting import Places, Waiting, places_waiting, waiting_where
+from engine.transfers.waiting import Waiting, waiting_where
 
 __all__ = [
     "STATES", "Ahead", "AlreadyDeclined", "AlreadyHere", "AlreadyStarted", "Application", "Attachment",
     "BadAttachment", "CheckFailed", "Choice", "Closed", "DataDiffer", "Draft", "Entry", "Filters", "Found", "Hold",
-    "Holding", "NumberCheck", "Places", "SchoolClosed", "TooManyToExport", "Transfer", "Waiting", "ahead", "apply",
-    "attach", "attachment_name", "by_number", "check_number", "decline", "differences", "discard", "draft",
-    "drafts_of_school", "export", "fitting", "forget_drafts", "forget_orphans", "get", "history", "holdings",
-    "is_party", "look_up", "looked_up", "may_withdraw", "new_uid", "open_attachment", "places_waiting", "prepare",
-    "provinces", "regions", "register", "ribbon", "save_draft", "school_years", "search", "shown", "shown_all",
-    "stands_against", "start", "started_by", "summaries", "view_record", "view_student", "waiting_where",
-    "withdraw",
+    "Holding", "NumberCheck", "SchoolClosed", "TooManyToExport", "Transfer", "Waiting", "ahead", "apply", "attach",
+    "attachment_name", "by_number", "check_number", "decline", "differences", "discard", "draft", "drafts_of_school",
+    "export", "fitting", "forget_drafts", "forget_orphans", "get", "history", "holdings", "is_party", "look_up",
+    "looked_up", "may_withdraw", "new_uid", "open_attachment", "prepare", "provinces", "regions", "register",
+    "ribbon", "save_draft", "school_years", "search", "shown", "shown_all", "stands_against", "start", "started_by",
+    "summaries", "view_record", "view_student", "waiting_where", "withdraw",
 ]  # fmt: skip
