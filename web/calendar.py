@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -41,8 +41,10 @@ def page(error: XuejiError | None = None, **_more: Any) -> str:
         years=[(number, _in_words(number, known)) for number in range(last, FIRST_YEAR - 1, -1)],
         known_from=known.known_from(year),
         source=source,
-        days=known.exceptions(year),
-        entered=known.days,
+        holidays=_by_name(known.exceptions(year)),
+        # Taken back one by one are only the days that did not come with a notice.
+        single=[day for day in known.exceptions(year) if day.day in known.days and day.source != source],
+        spans=spans,
         weekday=weekday,
         may_change=may(current_actor(), "administer_deployment"),
         error=error,
@@ -90,7 +92,8 @@ def notice(error: XuejiError | None = None, days: list[Day] | None = None) -> st
         years=[(str(year), str(year)) for year in range(this_year, this_year + AHEAD + 1)],
         year=request.form.get("year") or request.args.get("year") or str(this_year + 1),
         days=days,
-        by_name=_by_name(days),
+        holidays=_by_name(days),
+        spans=spans,
         weekday=weekday,
         error=error,
     )
@@ -149,10 +152,21 @@ def _in_words(year: int, known: workdays.Calendar) -> str:
 
 
 def _by_name(days: list[Day] | None) -> dict[str, list[Day]]:
-    """The days of each holiday, in the order of the year."""
+    """The days under each name, in the order of the year."""
     found: dict[str, list[Day]] = {}
     for day in days or []:
         found.setdefault(day.name, []).append(day)
+    return found
+
+
+def spans(days: list[Day], *, worked: bool) -> list[tuple[date, date]]:
+    """The free or the worked days among them, as first and last of each run."""
+    found: list[tuple[date, date]] = []
+    for day in sorted(day.day for day in days if day.is_workday == worked):
+        if found and day - found[-1][1] == timedelta(days=1):
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
     return found
 
 

@@ -49,6 +49,7 @@ def page() -> ResponseReturnValue:
         transfers=numbers,
         jobs=jobs,
         job_words=job_words,
+        job_error=job_error,
         words_of=words_of,
     )
 
@@ -80,6 +81,13 @@ def retry_job(job_id: int) -> ResponseReturnValue:
 
 def job_words(name: str) -> str:
     return str(_(JOBS[name])) if name in JOBS else name
+
+
+def job_error(described: str) -> str:
+    """The words of an error as `jobs.describe` keeps it; of errors that are not ours there are none."""
+    first = described.partition("\n")[0]
+    words = first.partition(": ")[2] or (first if " " in first else "")
+    return str(_(words)) if words else str(_("It failed for a technical reason."))
 
 
 def words_of(text: str, values: dict[str, Any]) -> str:

@@ -23,8 +23,8 @@ KINDS = {
     "exclusiveGateway": N_("Decision"),
     "parallelGateway": N_("In parallel"),
     "eventBasedGateway": N_("Waits"),
-    "startEvent": N_("Start"),
-    "endEvent": N_("End"),
+    "startEvent": N_("Start event"),
+    "endEvent": N_("End event"),
     "intermediateCatchEvent": N_("Message in"),
     "intermediateThrowEvent": N_("Message out"),
     "boundaryEvent": N_("Timer"),
@@ -35,12 +35,12 @@ KINDS = {
     "lane": N_("Lane"),
     "field": N_("Form field"),
     "sequenceFlow": N_("Flow"),
-    "messageFlow": N_("Message"),
+    "messageFlow": N_("Message flow"),
 }
 
 FACTS = {
     "issuer": N_("Issued by"),
-    "number": N_("Number"),
+    "number": N_("Document number"),
     "date": N_("Dated"),
     "in_force": N_("In force from"),
     "scope": N_("Scope"),
@@ -53,7 +53,7 @@ FACTS = {
 
 TYPES = {
     "string": N_("Text"),
-    "long": N_("Number"),
+    "long": N_("Whole number"),
     "boolean": N_("Yes or no"),
     "date": N_("Date"),
     "enum": N_("Choice"),
@@ -96,7 +96,7 @@ ASPECTS = {
     "due": N_("Time limit"),
     "fields": N_("Order of the fields"),
     "topic": N_("Service"),
-    "message": N_("Message"),
+    "message": N_("Message of the contract"),
     "timer": N_("Timer"),
     "event": N_("Kind of event"),
     "attached_to": N_("Attached to"),
@@ -112,8 +112,8 @@ ASPECTS = {
     "minimum": N_("Lowest value"),
     "maximum": N_("Highest value"),
     "multiline": N_("Several lines"),
-    "source": N_("From"),
-    "target": N_("To"),
+    "source": N_("Starts at"),
+    "target": N_("Leads to"),
     "condition": N_("Condition"),
     "side": N_("Side"),
     "withdraw": N_("Withdrawal"),
@@ -278,6 +278,7 @@ def document(version: Version) -> list[Line]:
 
 def _elements(version: Version) -> Iterator[Described]:
     graph = version.graph
+    yield Described(graph.id, str(_("The procedure as a whole")), {"clause": graph.properties.get("clause", "")})
     for pool in graph.pools:
         yield pool
         yield from pool.lanes
@@ -299,6 +300,8 @@ def drawn(version: Version) -> dict[str, str]:
     for pool in version.graph.pools:
         for node in pool.nodes:
             found.update({field.id: node.id for field in node.form} | {node.id: node.id})
+    # The whole is no part of the picture.
+    del found[version.graph.id]
     return found
 
 

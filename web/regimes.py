@@ -32,7 +32,9 @@ def page(regime_key: str = "", error: XuejiError | None = None) -> ResponseRetur
         "regimes/page.html",
         regimes=regimes,
         rules=_by_place(rules),
-        places=divisions.children(),
+        # Those with a rule of their own, and those that follow the general one.
+        own=[place for place in divisions.children() if any(rule.province == place.code for rule in rules)],
+        others=[place for place in divisions.children() if all(rule.province != place.code for rule in rules)],
         may_change=may(current_actor(), "administer_deployment"),
         refused=regime_key,
         error=error,
@@ -43,31 +45,32 @@ def _by_place(rules: list[Rule]) -> dict[tuple[str, str], Rule]:
     return {(rule.province, rule.move): rule for rule in rules}
 
 
-@blueprint.get("/<province>/<move_name>")
+@blueprint.get("/<province>")
 @requires("administer_deployment")
-def rule(province: str, move_name: str, error: XuejiError | None = None) -> str:
+def rules_of(province: str, move_name: str = "", error: XuejiError | None = None) -> str:
+    """`move_name` names the rule that was refused with `error`."""
+    if province != EVERYWHERE and divisions.at(province) not in divisions.children():
+        raise NotFound
     with reading() as connection:
         regimes = procedures.regimes(connection)
         rules = _by_place(procedures.rules(connection))
-    if move_name not in MOVES or (province != EVERYWHERE and divisions.at(province) not in divisions.children()):
-        raise NotFound
     return render_template(
-        "regimes/rule.html",
+        "regimes/rules.html",
         place=place(province),
         province=province,
-        move_name=move_name,
-        own=rules.get((province, move_name)),
-        general=rules.get((EVERYWHERE, move_name)),
+        moves=MOVES,
+        rules=rules,
         regimes=regimes,
         regime_options=[(key, label(regime)) for key, regime in regimes.items()],
         basis_options=[(code, basis_in_full(code)) for code in BASES],
+        refused=move_name,
         error=error,
     )
 
 
 @blueprint.post("/<province>/<move_name>")
 @requires("administer_deployment")
-@shown_again_by(rule)
+@shown_again_by(rules_of)
 def set_rule(province: str, move_name: str) -> ResponseReturnValue:
     with transaction() as connection:
         procedures.set_rule(
@@ -86,7 +89,7 @@ def set_rule(province: str, move_name: str) -> ResponseReturnValue:
 
 @blueprint.post("/<province>/<move_name>/removal")
 @requires("administer_deployment")
-@shown_again_by(rule)
+@shown_again_by(rules_of)
 def remove_rule(province: str, move_name: str) -> ResponseReturnValue:
     with transaction() as connection:
         procedures.remove_rule(connection, current_actor(), province, move_name, at=now())
