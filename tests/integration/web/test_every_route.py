@@ -13,7 +13,7 @@ from tests.integration import world as worlds
 
 ANHUI, HENAN, ZHEJIANG = "340000", "410000", "330000"
 
-# Who may: `public` anybody, `person` anybody logged in, `case` who stands in the case's scope, else a duty's capability.
+# Who may: `public` anybody, `person` anybody logged in, `case` who stands in its scope, else who holds a duty.
 ROUTES = {
     "static": "public",
     "sessions.start": "person",
