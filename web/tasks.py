@@ -17,9 +17,9 @@ from engine.audit import Actor
 from engine.bpmn.graph import Field, Node
 from engine.errors import XuejiError
 from engine.inbox import Completion, Holder, Task
-from engine.registry import classes, divisions
-from engine.registry.classes import SchoolClass
+from engine.registry import divisions
 from engine.registry.students import CheckFailure, Student
+from engine.searches import SearchForgotten
 from engine.transfers import Entry, Transfer
 from web.context import current_actor, now, reading, settings, transaction
 from web.deadlines import deadline_of
@@ -64,9 +64,9 @@ class Sheet:
     history: tuple[Entry, ...]
     # By the id of the task that they were entered at; the actor's own side alone.
     answers: Mapping[int, Answer]
+    # Whether the record has still to move, so that the checks matter and a place is kept.
+    is_pending: bool
     failures: tuple[CheckFailure, ...]
-    # Where a place is kept.
-    to_class: SchoolClass | None
     holders: tuple[Holder, ...]
 
     @property
@@ -118,11 +118,11 @@ class Sheet:
 @blueprint.get("/tasks/<int:task_id>")
 def page(task_id: int, error: XuejiError | None = None) -> ResponseReturnValue:
     """A task of the actor's organisation, open or over. Looking at the full student is logged."""
-    actor, listing = current_actor(), Listing.asked()
+    actor, listing = current_actor(), _listing()
     with reading() as connection:
         task = inbox.get(connection, actor, task_id)
         sheet = _sheet(connection, actor, task)
-        parties = cases.parties(connection, actor, task.case_id)
+        parties = cases.parties(connection, actor, task.case_id) if settings().demo else {}
         over = task.state != "open"
         following = inbox.next_alike(connection, actor, task, where=listing.where, sort=listing.order) if over else None
     student = _full_student(actor, sheet)
@@ -138,7 +138,7 @@ def page(task_id: int, error: XuejiError | None = None) -> ResponseReturnValue:
         following=following,
         entered=entered,
         full_name=divisions.full_name,
-        demo_parties=list(parties.items()) if settings().demo else [],
+        demo_parties=list(parties.items()),
         error=error,
     )
 
@@ -147,7 +147,7 @@ def page(task_id: int, error: XuejiError | None = None) -> ResponseReturnValue:
 @shown_again_by(page)
 def complete(task_id: int) -> ResponseReturnValue:
     """Complete a task, say what became of it, and open the next one of the same step in the actor's list."""
-    actor, listing = current_actor(), Listing.asked()
+    actor, listing = current_actor(), _listing()
     with transaction() as connection:
         task = inbox.get(connection, actor, task_id)
         inbox.complete(connection, actor, task_id, request.form, at=now())
@@ -158,6 +158,14 @@ def complete(task_id: int) -> ResponseReturnValue:
     if following:
         return redirect(url_for(".page", task_id=following, **listing.parameters), 303)
     return redirect(to_list, 303)
+
+
+def _listing() -> Listing:
+    """The list from which the task was opened; without its search, where that is a colleague's or forgotten."""
+    try:
+        return Listing.asked()
+    except SearchForgotten:
+        return Listing.read(request.args)
 
 
 @blueprint.app_template_global("form_of")
@@ -186,8 +194,8 @@ def _sheet(connection: Connection, actor: Actor, task: Task) -> Sheet:
         is_mine=is_mine,
         history=tuple(history),
         answers=_answers(connection, history, full=is_mine),
+        is_pending=pending,
         failures=_failures(connection, transfer) if transfer and pending else (),
-        to_class=classes.get(connection, transfer.to_class_id) if transfer and pending else None,
         holders=tuple(transfer.holders if transfer else inbox.completion(connection, task.case_id).holders),
     )
 

@@ -143,6 +143,10 @@ def test_words_of_the_procedure_come_in_the_readers_language(visitor_of, databas
     assert "Automatic checks passed" in page
 
 
+def test_a_link_from_a_colleagues_search_opens_the_task_all_the_same(reviewer, database, case_id):
+    assert reviewer.get(f"/tasks/{task_of(database, case_id)}?search=not-mine").status_code == 200
+
+
 # Deciding
 
 
