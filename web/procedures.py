@@ -150,6 +150,7 @@ def check(version_id: int, error: XuejiError | None = None) -> str:
         shown = _page(connection, version_id)
         other = shown.in_force if shown.in_force and shown.in_force.id != version_id else None
         before = procedures.load(connection, other.id) if other else None
+    marks = _marks(shown)
     return _render(
         "check",
         shown,
@@ -159,12 +160,12 @@ def check(version_id: int, error: XuejiError | None = None) -> str:
         changes=changes(before.graph, shown.version.graph) if before else [],
         sentences=procedures.changed_sentences(before, shown.version) if before else [],
         drawn=outline.drawn(shown.version),
-        marks=_marks(shown),
+        marks=marks,
         finding_words=_finding_words,
         name_of=outline.names(shown.version).get,
         blocked=checks.blocks(shown.findings),
         today=now().astimezone(SHANGHAI).date(),
-        focus=request.args.get("element", ""),
+        focus=request.args.get("element") or next(iter(marks), ""),
     )
 
 
@@ -174,12 +175,12 @@ def _finding_words(finding: Finding) -> str:
 
 
 def _marks(shown: Page) -> dict[str, str]:
-    """What the diagram marks: where errors stand, else warnings."""
+    """What the diagram marks: where errors stand, then where warnings do."""
     drawn = outline.drawn(shown.version)
     marks: dict[str, str] = {}
-    for finding in sorted(shown.findings, key=lambda finding: finding.severity, reverse=True):
+    for finding in sorted(shown.findings, key=lambda finding: finding.severity):
         if finding.element in drawn:
-            marks[drawn[finding.element]] = "wrong" if finding.severity == "error" else "doubtful"
+            marks.setdefault(drawn[finding.element], "wrong" if finding.severity == "error" else "doubtful")
     return marks
 
 
