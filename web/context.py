@@ -5,7 +5,7 @@ Every view is for logged-in people, unless it says `@public`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +36,10 @@ class Application(Protocol):
     database: Database
 
     def clock(self) -> datetime: ...
+
+    def failed_jobs(self, connection: Connection, actor: Actor) -> Sequence[Any]: ...
+
+    def retry_job(self, connection: Connection, actor: Actor, failed_job_id: int, *, at: datetime) -> None: ...
 
 
 @dataclass

@@ -49,6 +49,17 @@ MESSAGES = {
     "transfer_withdrawn": N_("The receiving school has withdrawn the transfer."),
 }
 
+# How a school or region stands to a transfer, in the words of the documents' queries.
+KINDS = {"in": N_("Transfer in"), "out": N_("Transfer out")}
+
+# What ends a transfer without a step of its diagram.
+ENDS = {
+    "withdrawn": N_("The receiving school has withdrawn the transfer."),
+    "check_failed": N_("The automatic check has ended the transfer."),
+}
+
+MOVES = {"across": N_("Across provinces"), "within": N_("Within the province")}
+
 # How sure we are that the document says so. What it says in its text needs no mark.
 BASES = {"text": "", "picture": N_("From a picture"), "practice": N_("Practice"), "inferred": N_("Inferred")}
 
@@ -155,6 +166,12 @@ STATES = {
     "withdrawn": State("ended", N_("Withdrawn")),
     "cancelled": State("ended", N_("Cancelled")),
     "failed": State("refused", N_("Failed")),
+    # Of versions of a procedure.
+    "draft": State("ended", N_("Draft")),
+    "scheduled": State("todo", N_("Not yet in force")),
+    "in_force": State("agreed", N_("In force")),
+    "superseded": State("ended", N_("Superseded")),
+    "retired": State("ended", N_("Retired")),
 }
 
 
@@ -170,6 +187,16 @@ def level(code: str) -> str:
     return str(_(LEVELS[code]))
 
 
+def move(code: str) -> str:
+    """Whether a transfer stays inside its province."""
+    return str(_(MOVES[code]))
+
+
+def basis_in_full(code: str) -> str:
+    """A basis where it is chosen: its text, too, has a word there."""
+    return basis(code) or str(_("From the text"))
+
+
 def basis(code: str) -> str:
     """The mark of an element's basis; empty for what the text says."""
     return str(_(BASES[code])) if BASES[code] else ""
@@ -178,6 +205,14 @@ def basis(code: str) -> str:
 def message_words(name: str) -> str:
     """A message of the exchange contract, as one sentence."""
     return str(_(MESSAGES[name]))
+
+
+def kind_words(code: str) -> str:
+    return str(_(KINDS[code]))
+
+
+def end_words(code: str) -> str:
+    return str(_(ENDS[code]))
 
 
 def yes_or_no(value: bool) -> str:
@@ -224,10 +259,13 @@ def register(app: Flask) -> None:
         duty=duty,
         level=level,
         basis=basis,
+        move=move,
         deed=deed,
         subject=subject,
         as_pairs=as_pairs,
         coded=coded,
         message_words=message_words,
+        end_words=end_words,
+        kind_words=kind_words,
     )
     app.jinja_env.globals.update(STATES=STATES, decided=decided, yes_or_no=yes_or_no)

@@ -87,7 +87,7 @@ ROUTES = {
     "query.export": "person",
     "query.places": "person",
     "regimes.page": "administrator",
-    "regimes.rule": "deployment",
+    "regimes.rules_of": "deployment",
     "regimes.set_rule": "deployment",
     "regimes.remove_rule": "deployment",
     "regimes.set_window": "deployment",
