@@ -7,24 +7,39 @@ from jinja2 import StrictUndefined
 
 from web import (
     accounts,
+    applications,
     assets,
+    attachments,
     audit,
+    calendar,
     context,
     deadlines,
     errors,
     flash,
     forms,
     frame,
+    inbox,
+    incidents,
     locales,
+    menus,
+    notices,
     organisations,
     paging,
+    procedures,
+    query,
+    regimes,
     security,
     sessions,
+    tasks,
+    transfers,
     words,
 )
 from web.context import Application, Xueji
 
-FEATURES = (sessions, accounts, organisations, audit)
+FEATURES = (
+    sessions, inbox, tasks, notices, applications, attachments, transfers, query, procedures, incidents, accounts,
+    organisations, calendar, regimes, audit,
+)  # fmt: skip
 
 
 def create_app(application: Application) -> Flask:
@@ -35,7 +50,7 @@ def create_app(application: Application) -> Flask:
     # A misspelt variable is a mistake to be found by the first test, not a gap on the page.
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    for part in (locales, context, security, errors, assets, flash, frame, deadlines, forms, paging, words):
+    for part in (locales, context, security, errors, assets, flash, frame, menus, deadlines, forms, paging, words):
         part.register(app)
     for feature in FEATURES:
         app.register_blueprint(feature.blueprint)

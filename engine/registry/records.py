@@ -158,11 +158,16 @@ def add_part(connection: Connection, actor: Actor, record_id: int, part: Part, *
 
 
 def verify(connection: Connection, record_id: int) -> None:
-    """Raises `RecordDamaged` unless every part and the whole are what was sealed."""
+    """Raises `RecordDamaged` unless the record is `intact`."""
+    if not intact(connection, record_id):
+        raise RecordDamaged
+
+
+def intact(connection: Connection, record_id: int) -> bool:
+    """Whether every part and the whole are what was sealed."""
     expected = _row(connection, record_id).hash
     rows = connection.execute(sa.select(record_part).where(record_part.c.record_id == record_id)).all()
-    if any(row.hash != _hash(_part(row)) for row in rows) or _seal(row.hash for row in rows) != expected:
-        raise RecordDamaged
+    return all(row.hash == _hash(_part(row)) for row in rows) and _seal(row.hash for row in rows) == expected
 
 
 def view(connection: Connection, actor: Actor, record_id: int, *, at: datetime, case_id: int | None = None) -> Record:

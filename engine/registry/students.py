@@ -140,6 +140,8 @@ STATUS_STAYS = CheckFailure(
     N_("A student in this status can not be transferred."),
     N_("Ask the releasing school whether the status is up to date."),
 )
+# What a transfer keeps of the check that ended it is the code alone.
+FAILURES = {failure.code: failure for failure in (DATA_DIFFER, BUSINESS_OPEN, PROBLEM_RECORD, STATUS_STAYS)}
 
 
 def summary(connection: Connection, student_id: int) -> Summary:

@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine import inbox
+from engine import cases, inbox
 from engine.audit import Actor
-from engine.cases import case, case_scope
+from engine.cases import case_scope
 from engine.db import fixed
 from engine.errors import Forbidden, NotFound
 from engine.inbox import Holder
@@ -46,7 +46,6 @@ class Transfer:
     releasing_school: str
     from_class: ClassName
     to_class: ClassName
-    to_class_id: int
     reason: str | None
     changed_on: Any
     move: str
@@ -127,7 +126,6 @@ def _transfer(row: Any, of: Summary, held: list[Holder]) -> Transfer:
         releasing_school=row.releasing_school,
         from_class=ClassName(row.from_grade, row.from_name),
         to_class=ClassName(row.to_grade, row.to_name),
-        to_class_id=row.to_class_id,
         reason=row.reason,
         changed_on=row.changed_on,
         move=row.move,
@@ -165,9 +163,8 @@ def view_student(connection: Connection, actor: Actor, case_id: int, *, at: date
 
 
 def is_party(connection: Connection, actor: Actor, case_id: int) -> bool:
-    """Whether the actor works in one of the organisations that take part in a case."""
-    parties: dict[str, int] = connection.scalar(sa.select(case.c.parties).where(case.c.id == case_id)) or {}
-    return may(actor, "work") and actor.organisation_id in parties.values()
+    """Whether the actor works in one of the organisations that take part in a case. Raises `NotFound`."""
+    return may(actor, "work") and actor.organisation_id in cases.parties(connection, actor, case_id).values()
 
 
 def require_party(connection: Connection, actor: Actor, case_id: int) -> None:

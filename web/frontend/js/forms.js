@@ -10,6 +10,11 @@ document.addEventListener("submit", (event) => {
     return;
   }
   if (form.matches("[hx-post], [hx-get]")) return;
+  // The answer is a file: the page stays, and its dialog has done its work.
+  if (form.matches("[data-downloads]")) {
+    form.closest("dialog")?.close();
+    return;
+  }
   form.dataset.sent = "1";
   const button = event.submitter;
   setTimeout(() => button?.setAttribute("aria-busy", "true"), PATIENCE);

@@ -1,7 +1,7 @@
 // Long lists: ticks and the bar that counts them, and table roles that survive the two-line rows of narrow screens.
 
 // `display: flex` on a row makes browsers forget that it is one; saying it keeps it a table for screen readers.
-const ROLES = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TFOOT: "rowgroup", TR: "row", TD: "cell", CAPTION: "caption" };
+const ROLES = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TFOOT: "rowgroup", TR: "row", TD: "cell" };
 
 function nameRoles(root) {
   for (const table of root.querySelectorAll("table.rows")) {
