@@ -1,7 +1,7 @@
 // Bundles css and js into web/static/build under names that carry their content's hash, so that a browser may keep
 // them for ever; manifest.json tells the pages which name is today's.
 import { build, context } from "esbuild";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -18,9 +18,17 @@ const manifest = {
         .filter(([, result]) => result.entryPoint)
         .map(([path, result]) => [entryName(result.entryPoint), basename(path)]);
       await writeFile(join(output, "manifest.json"), JSON.stringify(Object.fromEntries(names), null, 2));
+      await removeOthers(new Set(names.map(([, built]) => built)));
     });
   },
 };
+
+// The bundles of before go last: a page that was just sent may still be asking for its own.
+async function removeOthers(built) {
+  for (const name of await readdir(output)) {
+    if (name !== "manifest.json" && !built.has(name)) await rm(join(output, name));
+  }
+}
 
 // `css/app.css` is asked for as `app.css`, `js/diagram.js` as `diagram.js`.
 function entryName(path) {
@@ -29,7 +37,7 @@ function entryName(path) {
 
 const options = {
   absWorkingDir: here,
-  entryPoints: ["css/app.css", "css/diagram.css", "js/app.js", "js/diagram.js"],
+  entryPoints: ["css/app.css", "css/applications.css", "css/diagram.css", "css/procedures.css", "js/app.js", "js/applications.js", "js/diagram.js"],
   outdir: output,
   entryNames: "[name]-[hash]",
   assetNames: "[name]-[hash]",
@@ -44,7 +52,6 @@ const options = {
   plugins: [manifest],
 };
 
-await rm(output, { recursive: true, force: true });
 await mkdir(output, { recursive: true });
 if (watching) {
   await (await context(options)).watch();

@@ -172,6 +172,13 @@ function follow(viewer, elements) {
   canvas.viewbox({ x: box.x + box.width / 2 - width / 2, y: box.y + box.height / 2 - height / 2, width, height });
 }
 
+// Where the list scrolls by itself; the page never moves under the pointer.
+function scrollTo(list, item) {
+  const [around, own] = [list.getBoundingClientRect(), item.getBoundingClientRect()];
+  const outOfSight = own.top < around.top || own.top > Math.min(around.bottom, window.innerHeight) - 60;
+  if (outOfSight && list.scrollHeight > list.clientHeight) list.scrollTop += own.top - around.top - 24;
+}
+
 function linkClauses(viewer, host) {
   const list = document.getElementById(host.dataset.clauses);
   if (!list) return;
@@ -217,6 +224,7 @@ function linkClauses(viewer, host) {
   bus.on("element.hover", known((id) => {
     light([id], true);
     tell(itemsOf(id)[0]);
+    if ("follows" in host.dataset) scrollTo(list, itemsOf(id)[0]);
   }));
   bus.on("element.out", known((id) => light([id], false)));
   bus.on("element.click", known((id) => {
