@@ -24,7 +24,7 @@ from engine.bpmn.catalogue import MESSAGES
 from engine.bpmn.graph import OWNER, Described, Node, Pool
 from engine.bpmn.runtime import Opened, Step
 from engine.db import UtcDateTime, Write, metadata, write
-from engine.errors import N_, Conflict, NotFound, XuejiError, describe
+from engine.errors import N_, Conflict, NotFound, XuejiError
 from engine.permissions import require
 from engine.procedures import Version
 from engine.registry import organisations
