@@ -20,7 +20,7 @@ STANDINGS = ("differs", "unstated", "inferred")
 # What a step is; and the way in which it is done.
 KINDS_OF_STEP = (
     "start", "apply", "confirm", "enter", "decide", "work", "check", "retrieve", "enrol", "notify", "escalate",
-    "service", "send", "receive", "wait", "end",
+    "service", "choice", "send", "receive", "wait", "end",
 )  # fmt: skip
 CHANNELS = ("system", "off_system", "guardian", "automatic", "message", "unstated")
 # Who acts outside the two pools.
@@ -48,9 +48,9 @@ class Decision:
     reasons: bool
     # Messages that only a refusal sends.
     messages: tuple[str, ...]
-    # The ways out, each as its condition and where it leads: refused, or the primary ids of the steps that come next.
-    ways: tuple[tuple[str, str], ...]
-    # Where the document says so, and how sure we are.
+    # The ways out: each one's condition, and "refusal" or the ids of the steps that it leads to.
+    ways: tuple[tuple[str, tuple[str, ...]], ...]
+    # Where the document says that it may be refused, and how sure we are.
     clauses: tuple[str, ...]
     basis: str
 
@@ -62,6 +62,17 @@ class Reminder:
     day: str
     does: str
     interrupting: bool
+
+
+@dataclass(frozen=True)
+class Folded:
+    """An element that belongs to a step, and what it is to it: `question`, `refusal.way`, `due(-3)` …"""
+
+    role: str
+    id: str
+    label: Words
+    clauses: tuple[str, ...]
+    basis: str
 
 
 @dataclass(frozen=True)
@@ -93,8 +104,12 @@ class Step:
     message: str = ""
     topic: str = ""
     outcome: str = ""
-    # Words of what is folded into it, by what they are on: the question behind it, its answers, its end.
-    folded: tuple[tuple[str, Words], ...] = ()
+    # The elements folded into it that carry words: the question behind it, its answers, its timers.
+    folded: tuple[Folded, ...] = ()
+    # All steps that somebody does in one act with it, in their order; none where it stands for itself.
+    act: tuple[str, ...] = ()
+    # Whom it hears from and whom it tells outside the pools that are drawn: (in or out, name of that party).
+    contacts: tuple[tuple[str, str], ...] = ()
     # Its place in the run of its pool, and the steps directly before and after it there.
     order: int = 0
     before: tuple[str, ...] = ()
@@ -159,11 +174,38 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run that shows a statement: the elements that a token passes on one side, in their order."""
+class Move:
+    """One event of a run, and all that follows from it without anybody."""
 
-    side: str  # a, b
-    elements: tuple[str, ...]
+    # start, complete, fire (a timer, or a message from outside), deliver, record (a message that nobody awaits), resume.
+    kind: str
+    # The pool that moves: its side, or its id where it has none. The element at which the event occurs.
+    pool: str
+    element: str
+    # What was chosen: element, variable, value; or element, "", flow where no variable decides.
+    answers: tuple[tuple[str, str, str | bool | None], ...] = ()
+    # Nodes and flows that the tokens pass, in their order.
+    passed: tuple[str, ...] = ()
+    # The message delivered or recorded, and the element that sent it; those sent in this move.
+    message: str = ""
+    sender: str = ""
+    sent: tuple[str, ...] = ()
+    # Where the tokens of each pool stand afterwards, by its name; an element with two tokens stands there twice.
+    tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that shows a statement, as short as there is one; token by token on both pools."""
+
+    moves: tuple[Move, ...]
+    # The procedure in which it is run: a, b; "" outside a comparison.
+    side: str = ""
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The elements that tokens pass, in their order."""
+        return tuple(element for move in self.moves for element in move.passed)
 
 
 @dataclass(frozen=True)

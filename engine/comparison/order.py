@@ -1,0 +1,87 @@
+"""In which order the elements of a diagram come, by its flows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+After = Mapping[str, Sequence[str]]
+
+
+def places(after: After) -> dict[str, int]:
+    """The place of each element in the run: along the longest way to it, within a circle the nearest first.
+
+    It does not matter in which order the elements stand in the file.
+    """
+    circle = _circles(after)
+    levels = _levels(after, circle)
+    near = _distances(after)
+    wanted = sorted({(levels[circle[node]], near[node]) for node in after})
+    place = {found: number for number, found in enumerate(wanted)}
+    return {node: place[levels[circle[node]], near[node]] for node in after}
+
+
+def _circles(after: After) -> dict[str, int]:
+    """The number of the circle that each element is in; one without a circle is a circle of its own."""
+    number = {node: position for position, node in enumerate(after)}
+    pairs = [(number[node], number[target]) for node, targets in after.items() for target in targets]
+    rows, columns = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    table = sparse.csr_matrix((np.ones(len(pairs)), (rows, columns)), shape=(len(number), len(number)))
+    _, labels = connected_components(table, directed=True, connection="strong")
+    return {node: int(labels[position]) for node, position in number.items()}
+
+
+def _levels(after: After, circle: Mapping[str, int]) -> dict[int, int]:
+    """The length of the longest way to each circle."""
+    targets: dict[int, set[int]] = {mine: set() for mine in circle.values()}
+    for node, found in after.items():
+        targets[circle[node]] |= {circle[target] for target in found} - {circle[node]}
+    waits = dict.fromkeys(targets, 0)
+    for found in targets.values():
+        for target in found:
+            waits[target] += 1
+    levels = {mine: 0 for mine, count in waits.items() if count == 0}
+    ready = list(levels)
+    while ready:
+        mine = ready.pop()
+        for target in targets[mine]:
+            levels[target] = max(levels.get(target, 0), levels[mine] + 1)
+            waits[target] -= 1
+            if waits[target] == 0:
+                ready.append(target)
+    return levels
+
+
+def _distances(after: After) -> dict[str, int]:
+    """How many flows lead to each element on the shortest way from an element that nothing leads to."""
+    led_to = {target for node, targets in after.items() for target in targets if target != node}
+    found = {node: 0 for node in after if node not in led_to}
+    waiting = list(found)
+    while waiting:
+        reached = []
+        for node in waiting:
+            for target in after[node]:
+                if target not in found:
+                    found[target] = found[node] + 1
+                    reached.append(target)
+        waiting = reached
+    return {node: found.get(node, len(after)) for node in after}
+
+
+def reaches(after: After) -> dict[str, frozenset[str]]:
+    """All that can come after each element."""
+    return {node: _beyond(after, node) for node in after}
+
+
+def _beyond(after: After, start: str) -> frozenset[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for target in after[waiting.pop()]:
+            if target not in found:
+                found.add(target)
+                waiting.append(target)
+    return frozenset(found)
