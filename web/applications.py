@@ -19,9 +19,10 @@ from engine import inbox, transfers
 from engine.bpmn.graph import Field, Node
 from engine.errors import N_, Invalid, XuejiError
 from engine.procedures import Regime, Rule, Version, regimes
-from engine.registry import divisions
+from engine.registry import divisions, organisations
 from engine.registry.classes import NoVacancy
 from engine.registry.lookups import StudentNotFound
+from engine.registry.organisations import Organisation
 from engine.registry.students import CheckFailure, Summary
 from engine.transfers import Ahead, AlreadyHere, AlreadyStarted, Application, Choice, Draft
 from web.attachments import keep
@@ -118,6 +119,7 @@ class Sheet:
     errors: Mapping[str, XuejiError]
     # The student, once found, and what stands against a transfer of this student.
     student: Summary | None
+    school: Organisation | None
     failures: tuple[CheckFailure, ...]
 
     @property
@@ -140,6 +142,9 @@ class Sheet:
         """What the form calls the province of origin, where it asks for it."""
         found = self.application.node.bound("origin.province")
         return label(found) if found else str(_("Releasing province"))
+
+    def region_of(self, school: Organisation) -> str:
+        return divisions.full_name(school.division_code or "") or ""
 
     def hint(self, item: Field) -> str:
         """What has to be chosen before this."""
@@ -452,6 +457,7 @@ def _sheet(entries: Entries, error: XuejiError | None) -> Sheet:
             files=transfers.shown_all(connection, files, values, locale),
             errors=different | dict(entries.errors) | _errors(application, error),
             student=student,
+            school=organisations.get(connection, student.place.school_id) if student and student.place else None,
             failures=tuple(_failures(connection, application, student)) if student else (),
         )
 

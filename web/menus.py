@@ -6,6 +6,7 @@ They are those of the versions in force, and of older ones under which something
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from flask import Flask, g
@@ -101,8 +102,10 @@ def _groups(menus: Sequence[Menu], versions: Sequence[Version], applications: se
         if menu.path:
             parameters = urlencode({"menu": menu.path})
             link = Link("", f"/inbox?{parameters}", menu.open, also=(f"/tasks?{parameters}",))
-            if menu.path in applications and not menu.open:
-                link = Link("", "/transfers/new", also=("/transfers/drafts",))
+            if menu.path in applications:
+                link = replace(link, also=(*link.also, "/transfers/new", "/transfers/drafts"))
+                # Nothing ever waits for an application, so an empty list would lead nowhere.
+                link = link if menu.open else replace(link, path="/transfers/new", count=None)
             _add(grouped, menu_words(menu), link)
     for version in versions[:1]:
         if words := _query_of(version):

@@ -19,11 +19,12 @@ let leaving = false;
 
 async function keep() {
   const form = theForm();
-  if (leaving || !form?.dataset.keeps) return;
+  if (leaving || !form) return;
   const body = new FormData();
   for (const [name, value] of entries(form)) body.append(name, value);
   body.append("csrf", form.elements.csrf.value);
   let words = form.dataset.unkept;
+  let out = false;
   try {
     const response = await fetch(form.dataset.keeps, { method: "POST", body, headers: { Accept: "application/json" } });
     const answer = await response.json();
@@ -33,13 +34,16 @@ async function keep() {
       words = answer.words;
     } else {
       stash(form);
+      out = response.status === 401;
       words = `${answer.error.message} ${answer.error.remedy}`;
     }
   } catch {
     stash(form);
   }
   const state = document.getElementById("draft-state");
-  if (state) state.textContent = words;
+  if (!state) return;
+  state.textContent = words;
+  document.querySelector("[data-log-in]").hidden = !out;
 }
 
 function stash(form) {
@@ -65,12 +69,12 @@ window.addEventListener("pageshow", () => (leaving = false));
 
 // What an earlier page of this tab could not keep: ask the server to draw the form with it.
 const left = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
-if (left && theForm() && !theForm().dataset.keeps) {
+if (left && document.querySelector("[data-begins]")) {
   sessionStorage.removeItem(KEY);
   const again = document.createElement("form");
   again.method = "post";
   again.action = "/transfers/new/form";
-  for (const [name, value] of [...left, ["csrf", theForm().elements.csrf.value]]) {
+  for (const [name, value] of [...left, ["csrf", document.querySelector("[name=csrf]").value]]) {
     const input = Object.assign(document.createElement("input"), { type: "hidden", name, value });
     again.append(input);
   }
