@@ -25,9 +25,11 @@ from engine.bpmn.graph import OWNER, Described, Node, Pool
 from engine.bpmn.runtime import Opened, Step
 from engine.db import UtcDateTime, Write, metadata, write
 from engine.errors import N_, Conflict, NotFound, XuejiError
+from engine.keyset import Order, Place
 from engine.permissions import require
 from engine.procedures import Version
 from engine.registry import organisations
+from engine.registry.tables import organisation
 
 log = logging.getLogger(__name__)
 
@@ -220,6 +222,14 @@ class Gone(Conflict):
     remedy = N_("Look at the case to see what happened.")
 
 
+class Stale(Conflict):
+    """A change to a case that has gone on since it was read. `values` say who did what and when, as far as is known."""
+
+    code = "stale"
+    message = N_("This case has gone on since you read it.")
+    remedy = N_("Read it again, and decide on what it says now.")
+
+
 class Unstaffed(Conflict):
     """A step waits for a duty that nobody in its organisation holds."""
 
@@ -333,6 +343,37 @@ def parties(connection: Connection, actor: Actor, case_id: int) -> dict[str, int
 
 
 @dataclass(frozen=True)
+class Case:
+    """A case as whoever may see it knows it."""
+
+    id: int
+    # transfer, or the name of a plain procedure.
+    kind: str
+    # open, ended.
+    state: str
+    # completed, refused, withdrawn; None while it is open.
+    outcome: str | None
+    # Rises with every step; who changes something names the one that was read.
+    revision: int
+    started_at: datetime
+    ended_at: datetime | None
+
+
+def get(connection: Connection, actor: Actor, case_id: int) -> Case:
+    """One case. Raises `NotFound` outside the actor's jurisdiction."""
+    columns = case.c
+    row = connection.execute(
+        sa.select(
+            columns.id, columns.kind, columns.state, columns.outcome, columns.revision, columns.started_at,
+            columns.ended_at,
+        ).where(columns.id == case_id, visible(actor, columns.id))
+    ).one_or_none()  # fmt: skip
+    if row is None:
+        raise NotFound
+    return Case(*row)
+
+
+@dataclass(frozen=True)
 class Stand:
     """Where one instance of a case stands: element ids by done, current and waiting."""
 
@@ -395,6 +436,11 @@ class Locked:
         self._writes: list[Write] = []
         # The human task completed last in this transaction: party, values, result and opinion.
         self.last: dict[str, Any] = {}
+
+    def require_revision(self, revision: int | None) -> None:
+        """Raises `Stale` if the case is at another revision than the one that somebody has read; None asks nothing."""
+        if revision is not None and revision != self.revision:
+            raise Stale(**_last_deed(self.connection, self.actor, self.id), revision=self.revision)
 
     # Instances
 
@@ -830,13 +876,40 @@ def lock_by_task(connection: Connection, actor: Actor, task_id: int, *, at: date
     return locked, row
 
 
+def _last_deed(connection: Connection, actor: Actor, case_id: int) -> dict[str, Any]:
+    """Who changed a case last, when, and how. Persons are named inside their own organisation alone."""
+    entry, office = audit.audit_entry.c, organisation.c
+    row = connection.execute(
+        sa.select(entry.at, entry.action, entry.organisation_id, person.c.name, office.name.label("organisation"))
+        .select_from(audit.audit_entry)
+        .outerjoin(person, person.c.id == entry.person_id)
+        .outerjoin(organisation, office.id == entry.organisation_id)
+        .where(entry.case_id == case_id, ~entry.action.endswith(".viewed"))
+        .order_by(entry.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return {}
+    own = row.organisation_id == actor.organisation_id
+    return {"at": row.at, "what": row.action, "organisation": row.organisation, "person": row.name if own else None}
+
+
+def startable(connection: Connection, actor: Actor, *, at: datetime) -> list[Version]:
+    """The plain procedures of which the actor's organisation may start a case: those in force in its province."""
+    require(actor, "work")
+    assert actor.organisation_id is not None
+    province = organisations.get(connection, actor.organisation_id).province_code
+    return procedures.plain_serving(connection, province or "", at=at)
+
+
 def start_plain(
     connection: Connection, actor: Actor, version: Version, values: Mapping[str, Any], *, at: datetime
 ) -> int:
     """Start a case of a plain procedure; its one party is the organisation that starts it. Answers the case's id.
 
-    Raises `Invalid` for values that the start event's form refuses.
+    Raises `Forbidden` for who does not work on cases, `Invalid` for values that the start event's form refuses.
     """
+    require(actor, "work")
     pool = version.pool(None)
     assert pool.start is not None
     assert actor.organisation_id is not None
@@ -1009,14 +1082,38 @@ def incidents(
     Raises `Forbidden` for anybody but an administrator.
     """
     require(actor, "administer")
-    conditions = [
-        _may_mend(actor),
-        incident.c.resolved_at.is_not(None) if resolved else incident.c.resolved_at.is_(None),
-    ]
-    order = (incident.c.resolved_at if resolved else incident.c.opened_at).desc()
+    conditions = _mendable(actor, resolved=resolved)
     total = _count_incidents(connection, conditions, counted)
-    page = _incidents(conditions).order_by(order, incident.c.id.desc()).limit(limit).offset(offset)
+    page = _incidents(conditions).order_by(*_INCIDENTS_LATEST[resolved].by).limit(limit).offset(offset)
     return [_incident(connection, row) for row in connection.execute(page).all()], total
+
+
+def incidents_after(
+    connection: Connection, actor: Actor, *, resolved: bool = False, after: Place | None = None, size: int
+) -> list[Incident]:
+    """The same list from a place in it on, for readers who want no total."""
+    require(actor, "administer")
+    conditions, order = _mendable(actor, resolved=resolved), _INCIDENTS_LATEST[resolved]
+    if after is not None:
+        conditions.append(order.after(after))
+    rows = connection.execute(_incidents(conditions).order_by(*order.by).limit(size)).all()
+    return [_incident(connection, row) for row in rows]
+
+
+def incident_place(of: Incident) -> Place:
+    """Where an incident stands in the list of those like it."""
+    return _INCIDENTS_LATEST[of.resolved_at is not None].place(of)
+
+
+_INCIDENTS_LATEST = {
+    False: Order((incident.c.opened_at, incident.c.id), downwards=True),
+    True: Order((incident.c.resolved_at, incident.c.id), downwards=True),
+}
+
+
+def _mendable(actor: Actor, *, resolved: bool) -> list[sa.ColumnElement[bool]]:
+    state = incident.c.resolved_at.is_not(None) if resolved else incident.c.resolved_at.is_(None)
+    return [_may_mend(actor), state]
 
 
 def incidents_of(connection: Connection, actor: Actor, case_id: int) -> list[Incident]:
@@ -1199,24 +1296,50 @@ def notices(
     connection: Connection, actor: Actor, *, unread: bool = False, limit: int, offset: int = 0, counted: int
 ) -> tuple[list[Notice], int]:
     """One page of what the actor's organisation was told, newest first, and how many there are up to `counted`."""
-    conditions = [notice.c.organisation_id == actor.organisation_id]
-    if unread:
-        conditions.append(notice.c.read_at.is_(None))
+    conditions = _told(actor, unread=unread)
     total = _count_notices(connection, conditions, counted)
-    rows = connection.execute(
+    return _notices(connection, _selected_notices(conditions).limit(limit).offset(offset)), total
+
+
+def notices_after(
+    connection: Connection, actor: Actor, *, unread: bool = False, after: Place | None = None, size: int
+) -> list[Notice]:
+    """The same list from a place in it on, for readers who want no total."""
+    conditions = _told(actor, unread=unread)
+    if after is not None:
+        conditions.append(_NOTICES_LATEST.after(after))
+    return _notices(connection, _selected_notices(conditions).limit(size))
+
+
+def notice_place(of: Notice) -> Place:
+    """Where a notice stands in the list."""
+    return _NOTICES_LATEST.place(of)
+
+
+_NOTICES_LATEST = Order((notice.c.at, notice.c.id), downwards=True)
+
+
+def _told(actor: Actor, *, unread: bool) -> list[sa.ColumnElement[bool]]:
+    conditions = [notice.c.organisation_id == actor.organisation_id]
+    return [*conditions, notice.c.read_at.is_(None)] if unread else conditions
+
+
+def _selected_notices(conditions: Iterable[sa.ColumnElement[bool]]) -> sa.Select[Any]:
+    return (
         sa.select(notice, case.c.kind.label("case_kind"))
         .join(case, notice.c.case_id == case.c.id)
         .where(*conditions)
-        .order_by(notice.c.at.desc(), notice.c.id.desc())
-        .limit(limit)
-        .offset(offset)
-    ).all()
+        .order_by(*_NOTICES_LATEST.by)
+    )
+
+
+def _notices(connection: Connection, selected: sa.Select[Any]) -> list[Notice]:
+    rows = connection.execute(selected).all()
     pools = _pools(connection, {row.case_id for row in rows})
-    found = [
+    return [
         Notice(row.id, row.case_id, row.case_kind, row.kind, row.values, row.at, row.read_at, _step(row, pools))
         for row in rows
     ]
-    return found, total
 
 
 def unread_notices(connection: Connection, actor: Actor, *, counted: int) -> int:

@@ -24,6 +24,7 @@ from engine.bpmn.runtime import Opened
 from engine.cases import AlreadyDone, Gone, Locked, case, task, visible
 from engine.db import Database
 from engine.errors import N_, Forbidden, Invalid, NotFound, XuejiError
+from engine.keyset import Order, Place
 from engine.procedures import Version
 from engine.registry.tables import organisation
 
@@ -67,6 +68,15 @@ class Unfinished(XuejiError):
 
 
 @dataclass(frozen=True)
+class Quote:
+    """A sentence that a step rests on, and how sure it is that the step stands in it."""
+
+    clause: str
+    text: str
+    basis: str
+
+
+@dataclass(frozen=True)
 class Task:
     """One row of the inbox."""
 
@@ -107,6 +117,16 @@ class Task:
     @property
     def decides(self) -> bool:
         return self.act[-1].bound("decision.result") is not None
+
+    @property
+    def quotes(self) -> list[Quote]:
+        """What the document says of the act, each sentence once, by the step that it is said of most plainly."""
+        found: dict[str, Quote] = {}
+        for node in self.act:
+            for sentence in self.version.quote(node):
+                if sentence.text not in found or node.basis == "text":
+                    found[sentence.text] = Quote(sentence.clause, sentence.text, node.basis)
+        return list(found.values())
 
 
 def confirmation(node: Node) -> tuple[Field, Field]:
@@ -217,11 +237,11 @@ def _in_charge(connection: Connection, actor: Actor) -> bool:
     return bool(connection.scalar(sa.select(school)))
 
 
-SORTS: dict[str, Any] = {
-    "due": (sa.nulls_last(task.c.due_at.asc()), task.c.id.asc()),
-    "arrived": (task.c.opened_at.asc(), task.c.id.asc()),
-    "latest": (task.c.opened_at.desc(), task.c.id.desc()),
-    "closed": (task.c.closed_at.desc(), task.c.id.desc()),
+SORTS = {
+    "due": Order((task.c.due_at, task.c.id)),
+    "arrived": Order((task.c.opened_at, task.c.id)),
+    "latest": Order((task.c.opened_at, task.c.id), downwards=True),
+    "closed": Order((task.c.closed_at, task.c.id), downwards=True),
 }
 
 
@@ -248,6 +268,36 @@ def waiting(
     size: int = PAGE,
 ) -> Page:
     """待办: the tasks that wait for the actor. `where` narrows them by what a room above knows of their cases."""
+    return _page(connection, _waiting(actor, menu, node, late_at, where), sort, page, size)
+
+
+def waiting_after(
+    connection: Connection,
+    actor: Actor,
+    *,
+    menu: str | None = None,
+    node: str | None = None,
+    late_at: datetime | None = None,
+    where: sa.ColumnElement[bool] | None = None,
+    case_id: int | None = None,
+    sort: str = "due",
+    after: Place | None = None,
+    size: int = PAGE,
+) -> list[Task]:
+    """The same list from a place in it on, for readers who want no total; or what waits there of one case."""
+    conditions = _waiting(actor, menu, node, late_at, where)
+    if case_id is not None:
+        conditions.append(task.c.case_id == case_id)
+    return _from(connection, conditions, sort, after, size)
+
+
+def _waiting(
+    actor: Actor,
+    menu: str | None,
+    node: str | None,
+    late_at: datetime | None,
+    where: sa.ColumnElement[bool] | None,
+) -> list[sa.ColumnElement[bool]]:
     conditions = [mine(actor)]
     if menu is not None:
         conditions.append(task.c.menu == menu)
@@ -255,18 +305,22 @@ def waiting(
         conditions.append(task.c.node == node)
     if late_at is not None:
         conditions.append(task.c.due_at <= late_at)
-    return _page(connection, conditions, where, sort, page, size)
+    if where is not None:
+        conditions.append(where)
+    return conditions
 
 
-def done(
-    connection: Connection,
-    actor: Actor,
-    *,
-    where: sa.ColumnElement[bool] | None = None,
-    page: int = 1,
-    size: int = PAGE,
-) -> Page:
+def done(connection: Connection, actor: Actor, *, page: int = 1, size: int = PAGE) -> Page:
     """已办: what the person has completed in this membership, newest first; of an act of several steps the last."""
+    return _page(connection, _done(actor), "closed", page, size)
+
+
+def done_after(connection: Connection, actor: Actor, *, after: Place | None = None, size: int = PAGE) -> list[Task]:
+    """The same list from a place in it on."""
+    return _from(connection, _done(actor), "closed", after, size)
+
+
+def _done(actor: Actor) -> list[sa.ColumnElement[bool]]:
     later = task.alias("later")
     prepared = sa.exists().where(
         later.c.case_id == task.c.case_id,
@@ -274,32 +328,32 @@ def done(
         later.c.closed_at == task.c.closed_at,
         later.c.id > task.c.id,
     )
-    conditions = [
+    return [
         ~prepared,
         task.c.person_id == actor.person_id,
         task.c.organisation_id == actor.organisation_id,
         task.c.duty == actor.duty,
         task.c.state == "done",
     ]
-    return _page(connection, conditions, where, "closed", page, size)
 
 
-def _page(
-    connection: Connection,
-    conditions: list[sa.ColumnElement[bool]],
-    where: sa.ColumnElement[bool] | None,
-    sort: str,
-    page: int,
-    size: int,
-) -> Page:
-    if where is not None:
-        conditions.append(where)
+def _page(connection: Connection, conditions: list[sa.ColumnElement[bool]], sort: str, page: int, size: int) -> Page:
     counted = sa.select(task.c.id).where(*conditions).limit(COUNTED + 1).subquery()
     total = connection.scalar(sa.select(sa.func.count()).select_from(counted)) or 0
     rows = connection.execute(
-        sa.select(task).where(*conditions).order_by(*SORTS[sort]).limit(size).offset((max(page, 1) - 1) * size)
+        sa.select(task).where(*conditions).order_by(*SORTS[sort].by).limit(size).offset((max(page, 1) - 1) * size)
     )
     return Page([_task(connection, row) for row in rows], total, max(page, 1), size)
+
+
+def _from(
+    connection: Connection, conditions: list[sa.ColumnElement[bool]], sort: str, after: Place | None, size: int
+) -> list[Task]:
+    order = SORTS[sort]
+    if after is not None:
+        conditions.append(order.after(after))
+    rows = connection.execute(sa.select(task).where(*conditions).order_by(*order.by).limit(size))
+    return [_task(connection, row) for row in rows]
 
 
 def _task(connection: Connection, row: Any) -> Task:
@@ -348,7 +402,7 @@ def next_alike(
     conditions = [mine(actor), task.c.node == like.node.id, task.c.menu == like.menu, task.c.id != like.id]
     if where is not None:
         conditions.append(where)
-    return connection.scalar(sa.select(task.c.id).where(*conditions).order_by(*SORTS[sort]).limit(1))
+    return connection.scalar(sa.select(task.c.id).where(*conditions).order_by(*SORTS[sort].by).limit(1))
 
 
 # Completing ------------------------------------------------------------------------------------------------------
@@ -373,15 +427,25 @@ class Completion:
     holders: tuple[Holder, ...]
 
 
-def complete(connection: Connection, actor: Actor, task_id: int, entered: Mapping[str, Any], *, at: datetime) -> int:
+def complete(
+    connection: Connection,
+    actor: Actor,
+    task_id: int,
+    entered: Mapping[str, Any],
+    *,
+    revision: int | None = None,
+    at: datetime,
+) -> int:
     """Complete a task, together with the step that it prepares. Answers its case's id.
 
-    Raises `NotFound` outside the actor's jurisdiction, `NotYours` for another desk's task, `AlreadyDone` if somebody
-    was faster, `Gone` if the case went another way, `Invalid` for what the form refuses.
+    With a `revision`, only if the case has not gone on since the actor read it. Raises `NotFound` outside the actor's
+    jurisdiction, `NotYours` for another desk's task, `AlreadyDone` if somebody was faster, `Gone` if the case went
+    another way, `Stale`, `Invalid` for what the form refuses.
     """
     locked, row = cases.lock_by_task(connection, actor, task_id, at=at)
     _permit(connection, actor, row)
     _refuse_closed(connection, row)
+    locked.require_revision(revision)
     version = procedures.load(connection, row.version_id)
     pool = version.pool(row.side)
     act = pool.act(row.node)
@@ -476,11 +540,15 @@ def complete_many(
     Raises `NotAlike`, `NoBatch` or `Invalid` before anything is done; afterwards each task has its own outcome.
     """
     with database.reading() as connection:
-        _check_batch(connection, actor, task_ids, entered)
+        check_batch(connection, actor, task_ids, entered)
     return [_complete_one(database, actor, task_id, entered, at) for task_id in task_ids]
 
 
-def _check_batch(connection: Connection, actor: Actor, task_ids: Sequence[int], entered: Mapping[str, Any]) -> None:
+def check_batch(connection: Connection, actor: Actor, task_ids: Sequence[int], entered: Mapping[str, Any]) -> None:
+    """What must hold of a batch as a whole: tasks of one form, which its diagram allows in batches, filled in well.
+
+    Raises `NotAlike`, `NoBatch`, `Invalid`, `NotFound` where none of the tasks is the actor's organisation's.
+    """
     if not task_ids or len(task_ids) > MOST_AT_ONCE:
         raise Invalid(N_("Choose between 1 and %(most)s tasks."), most=MOST_AT_ONCE)
     columns = task.c

@@ -510,6 +510,13 @@ def serving(connection: Connection, province: str, kind: str, *, at: datetime) -
     return [load(connection, version_id) for version_id in dict.fromkeys(chosen) if version_id is not None]
 
 
+def plain_serving(connection: Connection, province: str, *, at: datetime) -> list[Version]:
+    """The plain procedures that a case in `province` may be started under now, by their names."""
+    kinds = sa.select(procedure_version.c.kind).where(procedure_version.c.kind != TRANSFER).distinct()
+    found = (serving(connection, province, kind, at=at) for kind in sorted(connection.scalars(kinds)))
+    return [versions[0] for versions in found if versions]
+
+
 # Changing --------------------------------------------------------------------------------------------------------
 
 

@@ -44,15 +44,6 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Quote:
-    """A sentence that a step rests on, and how sure it is that the step stands in it."""
-
-    clause: str
-    text: str
-    basis: str
-
-
-@dataclass(frozen=True)
 class Sheet:
     """Everything that the page of a task shows."""
 
@@ -72,16 +63,6 @@ class Sheet:
     @property
     def proofs(self) -> list[tuple[str, str]]:
         return [answer.proof for answer in self.answers.values() if answer.proof]
-
-    @property
-    def quotes(self) -> list[Quote]:
-        """What the document says of the act, each sentence once, by the step that it is said of most plainly."""
-        found: dict[str, Quote] = {}
-        for node in self.task.act:
-            for sentence in self.task.version.quote(node):
-                if sentence.text not in found or node.basis == "text":
-                    found[sentence.text] = Quote(sentence.clause, sentence.text, node.basis)
-        return list(found.values())
 
     @property
     def source(self) -> str:

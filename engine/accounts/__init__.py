@@ -1,8 +1,10 @@
 """People, what they are members of, and the sessions in which they act.
 
-A person logs in once and acts in one membership (organisation and duty) at a time; that makes the `Actor`.
+A person logs in once and acts in one membership (organisation and duty) at a time; that makes the `Actor`. A token lets
+a program of theirs act in one membership alone.
 """
 
+from engine.accounts.actors import actor_of_membership
 from engine.accounts.people import (
     AdministeredElsewhere,
     DemoAccount,
@@ -48,10 +50,24 @@ from engine.accounts.sessions import (
     switch_membership,
 )
 from engine.accounts.tables import login_session, membership, person
+from engine.accounts.tokens import (
+    LIFETIMES,
+    ApiToken,
+    TokenUse,
+    forget_tokens,
+    is_use_due,
+    make_token,
+    note_use,
+    revoke_token,
+    token_use,
+    tokens_of,
+)
 
 __all__ = [
+    "LIFETIMES",
     "MINIMUM_PASSWORD",
     "AdministeredElsewhere",
+    "ApiToken",
     "Credentials",
     "DemoAccount",
     "LastMembership",
@@ -62,7 +78,9 @@ __all__ = [
     "PasswordTellsLogin",
     "PasswordTooShort",
     "Person",
+    "TokenUse",
     "actor_of",
+    "actor_of_membership",
     "add_membership",
     "add_person",
     "change_own_password",
@@ -74,23 +92,30 @@ __all__ = [
     "enter_demo",
     "find_people",
     "forget_ended",
+    "forget_tokens",
     "get_person",
     "hash_password",
     "is_seen_due",
+    "is_use_due",
     "log_in",
     "login_session",
+    "make_token",
     "membership",
     "memberships_of",
+    "note_use",
     "open_session",
     "open_sessions",
     "person",
     "remove_membership",
     "revoke_others",
     "revoke_session",
+    "revoke_token",
     "see",
     "session_of",
     "set_active",
     "set_password",
     "switch_membership",
+    "token_use",
+    "tokens_of",
     "unlock",
 ]

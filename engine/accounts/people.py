@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 
 from engine import audit
 from engine.accounts.sessions import revoke_all
-from engine.accounts.tables import login_session, membership, person
+from engine.accounts.tables import api_token, login_session, membership, person
+from engine.accounts.tokens import revoke_tokens
 from engine.audit import SYSTEM, Actor
 from engine.errors import N_, Conflict, Forbidden, Invalid, NotFound, XuejiError
 from engine.permissions import DUTIES, jurisdiction, require
@@ -87,7 +88,7 @@ def add_membership(
 
 
 def remove_membership(connection: Connection, actor: Actor, membership_id: int, *, at: datetime) -> None:
-    """Take a duty away. Sessions that act in it end at once."""
+    """Take a duty away. Sessions and tokens that act in it end at once."""
     found = connection.execute(
         sa.select(membership).where(membership.c.id == membership_id, _administers(actor, membership.c.organisation_id))
     ).one_or_none()
@@ -99,6 +100,7 @@ def remove_membership(connection: Connection, actor: Actor, membership_id: int, 
     if held == 1:
         raise LastMembership()
     connection.execute(login_session.delete().where(login_session.c.membership_id == membership_id))
+    connection.execute(api_token.delete().where(api_token.c.membership_id == membership_id))
     connection.execute(membership.delete().where(membership.c.id == membership_id))
     audit.record(
         connection,
@@ -112,7 +114,7 @@ def remove_membership(connection: Connection, actor: Actor, membership_id: int, 
 
 
 def set_password(connection: Connection, actor: Actor, person_id: int, password_hash: str, *, at: datetime) -> None:
-    """Give a person a temporary password (see `hash_password`), lift a lock-out and end all of their sessions."""
+    """Give a person a temporary password (see `hash_password`), lift a lock-out, end all sessions and tokens."""
     _require_administered(connection, actor, person_id)
     connection.execute(
         person.update()
@@ -120,7 +122,7 @@ def set_password(connection: Connection, actor: Actor, person_id: int, password_
         .values(password_hash=password_hash, password_temporary=True, failures=0, locked_until=None)
     )
     audit.record(connection, actor, "person.password_set", "person", person_id, at=at)
-    revoke_all(connection, actor, person_id, at=at)
+    _shut_out(connection, actor, person_id, at=at)
 
 
 def unlock(connection: Connection, actor: Actor, person_id: int, *, at: datetime) -> None:
@@ -131,20 +133,25 @@ def unlock(connection: Connection, actor: Actor, person_id: int, *, at: datetime
 
 
 def end_sessions(connection: Connection, actor: Actor, person_id: int, *, at: datetime) -> None:
-    """Log a person out everywhere."""
+    """Log a person out everywhere, the programs that have tokens too."""
     _require_administered(connection, actor, person_id)
-    revoke_all(connection, actor, person_id, at=at)
+    _shut_out(connection, actor, person_id, at=at)
 
 
 def set_active(connection: Connection, actor: Actor, person_id: int, active: bool, *, at: datetime) -> None:
-    """Close an account, which ends its sessions, or open it again."""
+    """Close an account, which ends its sessions and tokens, or open it again."""
     _require_administered(connection, actor, person_id)
     if person_id == actor.person_id:
         raise Forbidden(N_("Nobody closes their own account."), remedy=N_("Ask another administrator."))
     connection.execute(person.update().where(person.c.id == person_id).values(active=active))
     audit.record(connection, actor, "person.opened" if active else "person.closed", "person", person_id, at=at)
     if not active:
-        revoke_all(connection, actor, person_id, at=at)
+        _shut_out(connection, actor, person_id, at=at)
+
+
+def _shut_out(connection: Connection, actor: Actor, person_id: int, *, at: datetime) -> None:
+    revoke_all(connection, actor, person_id, at=at)
+    revoke_tokens(connection, actor, person_id, at=at)
 
 
 def _check_person(login: str, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from engine import audit
+from engine.accounts.actors import acting, actors, fingerprint
 from engine.accounts.tables import login_session, membership, person
 from engine.audit import SYSTEM, Actor
 from engine.errors import N_, Invalid, NotFound, XuejiError
@@ -151,7 +151,7 @@ def _count_failure(connection: Connection, person_id: int, failures: int, *, set
 def open_session(connection: Connection, person_id: int, *, settings: Settings, at: datetime) -> str | None:
     """Open a session in the person's first membership; None where there is none to act in."""
     member = connection.execute(
-        _actors.where(membership.c.person_id == person_id).order_by(membership.c.id).limit(1)
+        actors.where(membership.c.person_id == person_id).order_by(membership.c.id).limit(1)
     ).one_or_none()
     if member is None:
         return None
@@ -159,7 +159,7 @@ def open_session(connection: Connection, person_id: int, *, settings: Settings, 
     session_id = connection.execute(
         login_session.insert().returning(login_session.c.id),
         {
-            "token_hash": _hash(token),
+            "token_hash": fingerprint(token),
             "person_id": person_id,
             "membership_id": member.membership_id,
             "created_at": at,
@@ -167,7 +167,7 @@ def open_session(connection: Connection, person_id: int, *, settings: Settings, 
             "ends_at": _end(at, at, settings),
         },
     ).scalar_one()
-    audit.record(connection, _actor(member), "session.opened", "session", session_id, at=at)
+    audit.record(connection, acting(member), "session.opened", "session", session_id, at=at)
     return token
 
 
@@ -182,18 +182,8 @@ def enter_demo(connection: Connection, login: str, *, settings: Settings, at: da
 
 # Acting in a session
 
-_actors = sa.select(
-    person.c.id.label("person_id"),
-    person.c.name.label("person_name"),
-    membership.c.id.label("membership_id"),
-    organisation.c.id.label("organisation_id"),
-    organisation.c.name.label("organisation_name"),
-    organisation.c.level.label("organisation_level"),
-    membership.c.duty,
-).select_from(membership.join(person).join(organisation))
-
 _sessions = (
-    _actors.add_columns(
+    actors.add_columns(
         login_session.c.id,
         login_session.c.created_at,
         login_session.c.last_seen_at,
@@ -214,12 +204,12 @@ _sessions = (
 
 def session_of(connection: Connection, token: str, *, at: datetime) -> LoginSession | None:
     """The session that a token opens, or None where it has ended. One query."""
-    row = connection.execute(_sessions, {"token_hash": _hash(token), "at": at}).one_or_none()
+    row = connection.execute(_sessions, {"token_hash": fingerprint(token), "at": at}).one_or_none()
     if row is None:
         return None
     return LoginSession(
         row.id,
-        _actor(row),
+        acting(row),
         row.name_en,
         row.locale,
         row.password_temporary,
@@ -252,14 +242,14 @@ def see(connection: Connection, session: LoginSession, *, settings: Settings, at
 def switch_membership(connection: Connection, session: LoginSession, membership_id: int, *, at: datetime) -> Actor:
     """Act in another of the person's own memberships from now on."""
     row = connection.execute(
-        _actors.where(membership.c.id == membership_id, membership.c.person_id == session.actor.person_id)
+        actors.where(membership.c.id == membership_id, membership.c.person_id == session.actor.person_id)
     ).one_or_none()
     if row is None:
         raise NotFound()
     connection.execute(
         login_session.update().where(login_session.c.id == session.id).values(membership_id=membership_id)
     )
-    actor = _actor(row)
+    actor = acting(row)
     audit.record(connection, actor, "session.switched", "session", session.id, at=at)
     return actor
 
@@ -343,24 +333,8 @@ def hash_password(password: str, login: str) -> str:
     return _hasher().hash(password)
 
 
-def _actor(row: Any) -> Actor:
-    return Actor(
-        row.person_id,
-        row.person_name,
-        row.membership_id,
-        row.organisation_id,
-        row.organisation_name,
-        row.organisation_level,
-        row.duty,
-    )
-
-
 def _end(opened_at: datetime, seen_at: datetime, settings: Settings) -> datetime:
     return min(
         opened_at + timedelta(hours=settings.session_hours),
         seen_at + timedelta(minutes=settings.session_idle_minutes),
     )
-
-
-def _hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

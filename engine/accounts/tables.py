@@ -1,4 +1,4 @@
-"""The tables of people, their memberships and their sessions."""
+"""The tables of people, their memberships, their sessions and the tokens of their programs."""
 
 from __future__ import annotations
 
@@ -55,4 +55,23 @@ login_session = sa.Table(
     sa.Column("ends_at", UtcDateTime, nullable=False),
     sa.Column("revoked_at", UtcDateTime),
     sa.Index("ix_login_session_person_id", "person_id"),
+)
+
+api_token = sa.Table(
+    "api_token",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    # SHA-256 of the token, as for sessions.
+    sa.Column("token_hash", sa.LargeBinary(32), nullable=False, unique=True),
+    sa.Column("person_id", sa.ForeignKey("person.id"), nullable=False),
+    # The one membership that its programs act in, chosen when it is made.
+    sa.Column("membership_id", sa.ForeignKey("membership.id", ondelete="CASCADE"), nullable=False),
+    # What its owner calls it: the program or machine that has it.
+    sa.Column("name", sa.String(60), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("ends_at", UtcDateTime, nullable=False),
+    # To the minute; empty until it is used.
+    sa.Column("last_used_at", UtcDateTime),
+    sa.Column("revoked_at", UtcDateTime),
+    sa.Index("ix_api_token_person_id", "person_id"),
 )

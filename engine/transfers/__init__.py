@@ -50,7 +50,9 @@ from engine.transfers.query import (
     export,
     school_years,
     search,
+    search_after,
     started_by,
+    started_by_after,
 )
 from engine.transfers.values import shown, shown_all
 from engine.transfers.views import (
@@ -73,6 +75,6 @@ __all__ = [
     "attachment_name", "by_number", "check_number", "decline", "differences", "discard", "draft", "drafts_of_school",
     "export", "fitting", "forget_drafts", "forget_orphans", "get", "history", "holdings", "is_party", "look_up",
     "looked_up", "may_withdraw", "new_uid", "open_attachment", "prepare", "provinces", "regions", "register",
-    "ribbon", "save_draft", "school_years", "search", "shown", "shown_all", "stands_against", "start", "started_by",
-    "summaries", "view_record", "view_student", "waiting_where", "withdraw",
+    "ribbon", "save_draft", "school_years", "search", "search_after", "shown", "shown_all", "stands_against", "start",
+    "started_by", "started_by_after", "summaries", "view_record", "view_student", "waiting_where", "withdraw",
 ]  # fmt: skip

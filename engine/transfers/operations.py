@@ -171,11 +171,14 @@ def register() -> None:
 # Withdrawal ------------------------------------------------------------------------------------------------------
 
 
-def withdraw(connection: Connection, actor: Actor, case_id: int, reason: str, *, at: datetime) -> None:
+def withdraw(
+    connection: Connection, actor: Actor, case_id: int, reason: str, *, revision: int | None = None, at: datetime
+) -> None:
     """End a pending transfer at the receiving school's wish; what was decided so far is kept.
 
-    Raises `NotFound` outside the actor's jurisdiction, `Forbidden` for anybody but the receiving school's operator,
-    `TooLate` once the record has been retrieved, `Ended` after any end, `Invalid` without a reason.
+    With a `revision`, only if the case has not gone on since the actor read it. Raises `NotFound` outside the actor's
+    jurisdiction, `Forbidden` for anybody but the receiving school's operator, `TooLate` once the record has been
+    retrieved, `Ended` after any end, `Stale`, `Invalid` without a reason.
     """
     cases.sides(connection, actor, case_id)
     locked = cases.lock(connection, actor, case_id, at=at)
@@ -185,6 +188,7 @@ def withdraw(connection: Connection, actor: Actor, case_id: int, reason: str, *,
     if not reason.strip():
         raise Invalid(fields={"reason": forms.FieldError(N_("This is required."))})
     _require_withdrawable(connection, locked)
+    locked.require_revision(revision)
     started = _row(connection, case_id).requested_at is not None
     locked.cancel("withdrawn")
     locked.save()

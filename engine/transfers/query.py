@@ -80,14 +80,38 @@ def search(
     return _page(connection, actor, _matching(connection, actor, filters, at), filters.within, page, size)
 
 
+def search_after(
+    connection: Connection,
+    actor: Actor,
+    filters: Filters,
+    *,
+    at: datetime,
+    after: int | None = None,
+    size: int = PAGE,
+) -> list[Transfer]:
+    """The same from a case in the list on, for readers who want no total."""
+    require(actor, "query")
+    return _from(connection, actor, _matching(connection, actor, filters, at), filters.within, after, size)
+
+
 def started_by(connection: Connection, actor: Actor, *, page: int = 1, size: int = PAGE) -> Found:
     """我发起的: the transfers that the person started, newest first."""
-    matching = (
+    return _page(connection, actor, _started_by(actor), None, page, size)
+
+
+def started_by_after(
+    connection: Connection, actor: Actor, *, after: int | None = None, size: int = PAGE
+) -> list[Transfer]:
+    """The same list from a case in it on."""
+    return _from(connection, actor, _started_by(actor), None, after, size)
+
+
+def _started_by(actor: Actor) -> sa.Select[Any]:
+    return (
         sa.select(case.c.id.label("case_id"))
         .join(transfer, transfer.c.case_id == case.c.id)
         .where(case.c.started_by == actor.person_id, transfer.c.receiving_school_id == actor.organisation_id)
     )
-    return _page(connection, actor, matching, None, page, size)
 
 
 def export(connection: Connection, actor: Actor, filters: Filters, reason: str, *, at: datetime) -> list[Transfer]:
@@ -135,6 +159,20 @@ def _page(
     page = max(page, 1)
     ids = connection.scalars(_newest_first(matching).limit(size).offset((page - 1) * size)).all()
     return Found(_in_order(connection, actor, ids, seen_from), total, page, size)
+
+
+def _from(
+    connection: Connection,
+    actor: Actor,
+    matching: sa.Select[Any],
+    seen_from: int | None,
+    after: int | None,
+    size: int,
+) -> list[Transfer]:
+    if after is not None:
+        matching = matching.where(matching.selected_columns.case_id < after)
+    ids = connection.scalars(_newest_first(matching).limit(size)).all()
+    return _in_order(connection, actor, ids, seen_from)
 
 
 def _newest_first(matching: sa.Select[Any]) -> sa.Select[Any]:
