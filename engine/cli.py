@@ -115,8 +115,8 @@ def _serve(host: str, port: int, workers: int, threads: int) -> None:
         blocking_threads=threads,
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
-        # A job may take ten seconds to end by itself.
-        workers_kill_timeout=15,
+        # Running jobs have ten seconds to end, and a busy machine some more to say goodbye.
+        workers_kill_timeout=30,
     ).serve()
 
 

@@ -163,6 +163,8 @@ class Jobs:
             "application_version": _VERSION,
             "serializer": DBOSPortableJSONSerializer(),
             "log_level": "WARNING",
+            # Nothing here waits for a message of another workflow, so no connection needs to listen for one.
+            "use_listen_notify": False,
         }
         DBOS(config=config)
 
