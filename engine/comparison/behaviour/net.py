@@ -8,6 +8,8 @@ is understood as far as BPMN says what happens; the rest is named in `Net.strang
 from __future__ import annotations
 
 import itertools
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -17,12 +19,14 @@ from typing import Any
 from engine.bpmn import expressions
 from engine.bpmn.catalogue import MESSAGES, TOPICS
 from engine.bpmn.expressions import BadExpression, ExpressionFailed
-from engine.bpmn.graph import Field, Flow, MessageFlow, Node, Pool
+from engine.bpmn.graph import GATEWAYS, Field, Flow, MessageFlow, Node, Pool
 
 # So many ways out of one gateway, or answers to one form, are tried one by one; beyond that, not all combinations.
 MOST_COMBINATIONS = 500
 
 Values = Mapping[str, Any]
+# Sets of flows, one of which is taken.
+Ways = tuple[tuple[int, ...], ...]
 # A reader's name for what it reads: the message's name under the contract, else the reading element.
 Key = str
 
@@ -33,7 +37,6 @@ class Role(Enum):
     TASK = auto()  # holds it until somebody is done
     AUTOMATIC = auto()  # passes it on by itself
     CHOICE = auto()  # passes it on one of its ways
-    SPLIT = auto()  # passes it on some of its ways: inclusive gateways, conditional flows
     JOIN = auto()  # waits for one on each flow that leads in
     MERGE = auto()  # waits for one on each flow on which one can still come
     RACE = auto()  # holds it until one of the events behind it occurs
@@ -50,7 +53,7 @@ _CATCHING = frozenset({"startEvent", "intermediateCatchEvent", "boundaryEvent", 
 _KNOWN_EVENTS = frozenset({"none", "message", "timer", "terminate"})
 
 
-def role_of(node: Node, *, incoming: int, outgoing: int, conditional: bool) -> Role:
+def role_of(node: Node, *, incoming: int, outgoing: int) -> Role:
     """The role of a node that so many flows lead into and out of."""
     if node.kind in _TASKS | _OPAQUE:
         return Role.TASK
@@ -64,10 +67,8 @@ def role_of(node: Node, *, incoming: int, outgoing: int, conditional: bool) -> R
         return Role.CHOICE if outgoing > 1 else Role.AUTOMATIC
     if node.kind == "parallelGateway":
         return Role.JOIN if incoming > 1 else Role.AUTOMATIC
-    if node.kind == "inclusiveGateway" and incoming > 1:
-        return Role.MERGE
-    if node.kind == "inclusiveGateway" or (node.kind in _AUTOMATIC and conditional):
-        return Role.SPLIT
+    if node.kind == "inclusiveGateway":
+        return Role.MERGE if incoming > 1 else Role.AUTOMATIC
     # A link's other half is not told by the graph.
     linked = node.event is not None and node.event.kind == "linkEventDefinition"
     return Role.AUTOMATIC if node.kind in _AUTOMATIC and not linked else Role.UNKNOWN
@@ -84,6 +85,8 @@ class Place:
     outgoing: tuple[int, ...]
     # Its boundary events; behind an event-based gateway, the events that race.
     events: tuple[int, ...]
+    # It passes a token on along some of its flows, as their conditions say, instead of all.
+    selects: bool
     # A token rests here until the next move, though nobody is waited for.
     rests: bool
     reads: frozenset[Key]
@@ -196,7 +199,7 @@ class Net:
         ends = [place for place in self.places if place.role is Role.END]
         telling = [place for place in ends if place.node.outcome] or ends
         self.main_ends = frozenset(place.number for place in telling)
-        self._ways: dict[tuple[int, tuple[Any, ...]], tuple[tuple[int, ...], ...]] = {}
+        self._ways: dict[tuple[int, tuple[Any, ...]], Ways] = {}
 
     def _places(self, numbers: Mapping[str, int], post: Post) -> list[Place]:
         incoming: list[list[int]] = [[] for _ in numbers]
@@ -219,12 +222,12 @@ class Net:
         post: Post,
     ) -> Place:
         conditional = any(self.flows[flow].condition for flow in outgoing)
-        role = role_of(node, incoming=len(incoming), outgoing=len(outgoing), conditional=conditional)
+        role = role_of(node, incoming=len(incoming), outgoing=len(outgoing))
         if role is Role.RACE:
             events = tuple(self.targets[flow] for flow in outgoing)
         else:
             events = tuple(numbers[event.id] for event in self.pool.boundary.get(node.id, ()))
-        if role in (Role.AUTOMATIC, Role.SPLIT) and events:
+        if role is Role.AUTOMATIC and events:
             role = Role.TASK  # whatever stands on its edge can only occur while it lasts
         return Place(
             number=number,
@@ -233,6 +236,7 @@ class Net:
             incoming=tuple(incoming),
             outgoing=tuple(outgoing),
             events=events,
+            selects=node.kind == "inclusiveGateway" or (conditional and node.kind not in GATEWAYS),
             rests=False,
             reads=frozenset(post.reads.get((self.number, node.id), ())),
             outside=role is Role.CATCH and post.is_outside(self.number, node),
@@ -296,12 +300,12 @@ class Net:
     def may_double(self) -> bool:
         """Whether tokens of two branches may come to one node without a join. False is certain, True is not."""
         for place in self.places:
-            branches = [self.reached_from(targets) for targets in self.branches(place)]
-            if len(branches) > 1 and any(place.number in branch for branch in branches):
+            branches = self.branches(place)
+            if len(branches) < 2:
+                continue
+            reached = Counter(number for branch in branches for number in self.reached_from(branch))
+            if place.number in reached or any(times > 1 and self._gathers(number) for number, times in reached.items()):
                 return True
-            for one, other in itertools.combinations(branches, 2):
-                if any(self._gathers(number) for number in one & other):
-                    return True
         return False
 
     def _gathers(self, number: int) -> bool:
@@ -444,6 +448,11 @@ class Net:
         return [_answers(place.node.form, wanted[place.number]) for place in self.places]
 
     @cached_property
+    def is_too_wide(self) -> bool:
+        """Whether not every answer to every form is tried."""
+        return any(len(answers) >= MOST_COMBINATIONS for answers in self.answers)
+
+    @cached_property
     def results(self) -> list[tuple[str, ...]]:
         """The variables that each service may answer either way, as far as that matters."""
         read: frozenset[str] = frozenset().union(*self._asked)
@@ -454,14 +463,13 @@ class Net:
 
     # Ways
 
-    def ways(self, place: Place, values: Values) -> tuple[tuple[int, ...], ...]:
-        """The ways that a token may take out of a choice or a split: on which flows. None where it is stuck."""
+    def ways(self, place: Place, values: Values) -> Ways:
+        """The ways out of a node that chooses or selects: each the flows it is on. None at all where it is stuck."""
         key = (place.number, tuple(values.get(name) for name in sorted(self._asked[place.number])))
         if key not in self._ways:
             gateway = _Gateway([(flow, self.flows[flow]) for flow in place.outgoing], place.node.default)
-            several = place.role is not Role.CHOICE
             known = {name: values.get(name) for name in self._domains}
-            self._ways[key] = gateway.several(known) if several else gateway.one(known)
+            self._ways[key] = gateway.several(known) if place.selects else gateway.one(known)
         return self._ways[key]
 
 
@@ -505,20 +513,21 @@ def _counts(item: Field, form: Sequence[Field], wanted: frozenset[str]) -> bool:
 
 
 def _may_be(item: Field, values: Values) -> bool:
-    """Whether the form's rules allow a field this value. Rules that speak of other kinds of fields may hold or not."""
-    visible = _rule(item.visible, values)
+    """Whether the form's rules allow a field this value. One that speaks of other kinds of fields may hold or not."""
+    visible = _rule(item.visible, values) if item.visible else True
     if visible is False:
         return values[item.id] is None
-    if values[item.id] is None and (visible is True or not item.visible):
-        return item.type != "boolean" and not item.required and not (item.required_when and _rule(item.required_when, values))
-    return True
+    if values[item.id] is not None or visible is None:
+        return True
+    required = item.required or (bool(item.required_when) and _rule(item.required_when, values) is True)
+    return item.type == "enum" and not required
 
 
 def _rule(text: str, values: Values) -> bool | None:
     """Whether a rule of a form holds; None where that can not be said."""
     names = _names(text)
-    if not text or names is None or not values.keys() >= set(names):
-        return True if not text else None
+    if names is None or not values.keys() >= set(names):
+        return None
     try:
         return expressions.is_true(text, values)
     except ExpressionFailed:
@@ -543,18 +552,19 @@ class _Gateway:
         self.is_readable = all(found is not None for found in names)
         self.names = {name for found in names for name in found or ()}
 
-    def one(self, known: Values) -> tuple[tuple[int, ...], ...]:
+    def one(self, known: Values) -> Ways:
         """The single flows that may be taken. Free to take any where conditions are missing or can not be read."""
-        if self.plain or not self.is_readable or not self.conditions:
-            return tuple((flow,) for flow in self.flows)
+        free = tuple((flow,) for flow in self.flows)
+        cases = self._cases(known)
+        if self.plain or not self.conditions or cases is None:
+            return free
         found: dict[int, None] = {}
-        for values, is_certain in self._cases(known):
+        for values in cases:
             flow = self._first(values)
             if flow is not None:
                 found[flow] = None
-            elif is_certain:
-                return ()
-        return tuple((flow,) for flow in found or self.flows)
+        # Where every variable is known, a gateway that fails is one; else our guesses were bad.
+        return tuple((flow,) for flow in found) or (() if self.names <= known.keys() else free)
 
     def _first(self, values: Values) -> int | None:
         """The flow whose condition is the first to hold, else the default. None where the gateway fails."""
@@ -566,12 +576,14 @@ class _Gateway:
             return None
         return self.otherwise[0] if self.otherwise else None
 
-    def several(self, known: Values) -> tuple[tuple[int, ...], ...]:
+    def several(self, known: Values) -> Ways:
         """The sets of flows that may be taken at once."""
-        if not self.is_readable or not self.conditions:
-            return self._any_of(self.flows, always=())
+        cases = self._cases(known)
+        if not self.conditions or cases is None:
+            sizes = range(1, len(self.flows) + 1) if len(self.flows) < 7 else (1, len(self.flows))
+            return tuple(chosen for size in sizes for chosen in itertools.combinations(self.flows, size))
         found: dict[tuple[int, ...], None] = {}
-        for values, _ in self._cases(known):
+        for values in cases:
             chosen = tuple(flow for flow in self.flows if flow in self.plain or self._holds(flow, values))
             if chosen or self.otherwise:
                 found[chosen or self.otherwise] = None
@@ -583,26 +595,28 @@ class _Gateway:
         except ExpressionFailed:
             return False
 
-    def _any_of(self, flows: Sequence[int], always: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-        sizes = range(1, len(flows) + 1) if len(flows) < 7 else (1, len(flows))
-        return tuple(chosen + always for size in sizes for chosen in itertools.combinations(flows, size))
-
-    def _cases(self, known: Values) -> Iterator[tuple[Values, bool]]:
+    def _cases(self, known: Values) -> list[Values] | None:
         """What the variables may be: those that are known, and for the others whatever could make a difference.
 
-        With each, whether it is certain to occur, so that a failure there is one.
+        None where there would be too many, or the conditions are written in another language.
         """
         free = sorted(self.names - known.keys())
+        combinations = len(self._guesses) ** len(free)
+        if not self.is_readable or combinations * len(self.conditions) > 10 * MOST_COMBINATIONS:
+            return None
         guesses = itertools.product(self._guesses, repeat=len(free))
-        for guess in itertools.islice(guesses, MOST_COMBINATIONS):
-            yield {**known, **dict(zip(free, guess, strict=True))}, not free
+        return [{**known, **dict(zip(free, guess, strict=True))} for guess in guesses]
 
     @cached_property
     def _guesses(self) -> list[Any]:
-        """Values that tell conditions apart: both truths, and what they mention, with its neighbours."""
-        found: dict[tuple[type, Any], None] = dict.fromkeys([(bool, True), (bool, False), (int, 0), (int, 1), (str, "")])
+        """Values that tell conditions apart: both truths, and what they mention, numbers with their neighbours."""
+        found: dict[tuple[type, Any], Any] = {(type(value), value): value for value in (True, False, 0, 1, "")}
         for _, text in self.conditions:
-            for word in expressions.literals(text):
-                near = (word - 1, word, word + 1) if isinstance(word, int) else (word,)
-                found.update(dict.fromkeys((type(word), value) for value in near))
-        return [value for _, value in found]
+            for words in _LITERAL.findall(text):
+                number = int(words[2]) if words[2] else None
+                near = (words[0] or words[1],) if number is None else (number - 1, number, number + 1)
+                found.update({(type(value), value): value for value in near})
+        return list(found.values())
+
+
+_LITERAL = re.compile(r""" "([^"]*)" | '([^']*)' | \b(\d{1,15})\b """, re.VERBOSE)

@@ -1,0 +1,254 @@
+"""Every run of one pool, or of the two halves of a transfer, played on the runtime itself: what the exploration is held
+against. Nothing is shared with it but the pools and the exchange contract."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from engine.bpmn import runtime
+from engine.bpmn.catalogue import MESSAGES, TOPICS
+from engine.bpmn.graph import Node, Pool
+from engine.bpmn.runtime import Opened, OverBudget, Service, Specification, Step
+
+
+class Seat(NamedTuple):
+    """One pool's saved state; None before it starts."""
+
+    state: bytes | None = None
+    ended: bool = False
+    outcome: str | None = None
+
+
+# Where every pool's tokens stand, by their elements, and the names of the messages on their way to each.
+Marking = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+
+
+class TooMuch(Exception):
+    """More than a test waits for, or a walk in circles."""
+
+
+@dataclass
+class Played:
+    """What was met on all runs."""
+
+    markings: set[Marking] = field(default_factory=set)
+    happened: set[tuple[int, str]] = field(default_factory=set)
+    # Where nothing could happen any more, though a pool was still running.
+    dead: set[Marking] = field(default_factory=set)
+    # The outcomes of the pools where all that had started had ended.
+    outcomes: set[tuple[str | None, ...]] = field(default_factory=set)
+    doubled: set[tuple[int, str]] = field(default_factory=set)
+    # Messages that a pool never got: because it had ended, or at the end of all.
+    unread: set[str] = field(default_factory=set)
+    # Whether every run was played; and whether a message might have been taken by one of two.
+    whole: bool = True
+    ambiguous: bool = False
+
+
+State = tuple[tuple[Seat, ...], tuple[tuple[int, str], ...]]
+
+
+class Table:
+    """The pools at play. A pool that is alone gets every message that it awaits from outside, at any time."""
+
+    def __init__(self, *pools: Pool) -> None:
+        self.specifications = [Specification(pool) for pool in pools]
+        self.alone = len(pools) == 1
+        self.played = Played()
+
+    def play(self, most: int) -> Played:
+        first: State = (tuple(Seat() for _ in self.specifications), ())
+        seen = {self._key(first)}
+        ahead = deque([first])
+        while ahead:
+            state = ahead.popleft()
+            if len(seen) > most:
+                self.played.whole = False
+                return self.played
+            moved = False
+            for after in self._moves(state):
+                moved = True
+                if self._key(after) not in seen:
+                    seen.add(self._key(after))
+                    ahead.append(after)
+            self._note(state, over=not moved)
+        return self.played
+
+    # Moves
+
+    def _moves(self, state: State) -> Iterator[State]:
+        seats, mail = state
+        if seats[0].state is None:
+            yield from self._took(state, 0, lambda _, service: runtime.start(self.specifications[0], service))
+            return
+        for number, seat in enumerate(seats):
+            if seat.state is not None and not seat.ended:
+                yield from self._moves_of(state, number)
+        for to, name in dict.fromkeys(mail):
+            yield from self._delivered(state, to, name)
+
+    def _moves_of(self, state: State, number: int) -> Iterator[State]:
+        specification, seat = self.specifications[number], state[0][number]
+        assert seat.state is not None
+        live = runtime.load(specification, seat.state).live()
+        for task in live:
+            node = specification.pool.by_id[task.task_spec.bpmn_id]
+            if task.task_spec.manual:
+                for answer in answers(node, specification.pool):
+                    yield from self._took(state, number, completing(specification, task.id, answer))
+            for timer in runtime._timers(task):
+                yield from self._took(state, number, firing(specification, Opened(task.id, timer.name)))
+        awaited = Counter(name for task in live for name in runtime._awaited(task))
+        self.played.ambiguous |= max(awaited.values(), default=0) > 1
+        for name in awaited if self.alone else ():
+            yield from self._took(state, number, delivering(specification, name))
+
+    def _delivered(self, state: State, to: int, name: str) -> Iterator[State]:
+        seats, mail = state
+        left = list(mail)
+        left.remove((to, name))
+        without: State = (seats, tuple(left))
+        if seats[to].state is None:
+            start = self.specifications[to].pool.start
+            assert start is not None
+            if start.event is not None and start.event.message == name:
+                yield from self._took(without, to, starting(self.specifications[to], name))
+                return
+        elif runtime.deliver(self.specifications[to], seats[to].state, _quiet, name) is not None:
+            yield from self._took(without, to, delivering(self.specifications[to], name))
+            return
+        if name in MESSAGES and not MESSAGES[name].required:
+            yield without
+
+    def _took(self, state: State, number: int, act: Callable[[bytes | None, Service], Step]) -> Iterator[State]:
+        """What may come of one act: again for each way in which its services may answer."""
+        seats, mail = state
+        pool = self.specifications[number].pool
+        for service in services():
+            step = act(seats[number].state, service)
+            if any(isinstance(failure.error, OverBudget) for failure in step.failures):
+                raise TooMuch
+            self.played.happened |= {(number, node) for node in step.passed}
+            seat = Seat(step.state, step.ended, step.outcome)
+            after = (*seats[:number], seat, *seats[number + 1 :])
+            thrown = [pool.by_id[node].event.message for node in step.thrown]
+            sent = [] if self.alone else [(1 - number, name) for name in thrown]
+            kept = []
+            for to, name in [*mail, *sent]:
+                if not after[to].ended:
+                    kept.append((to, name))
+                elif name not in MESSAGES or MESSAGES[name].required:
+                    self.played.unread.add(name)
+            yield after, tuple(sorted(kept))
+
+    # What is noted
+
+    def _note(self, state: State, *, over: bool) -> None:
+        seats, mail = state
+        marking = tuple(
+            (tuple(self._tokens(number, seat)), tuple(sorted(name for to, name in mail if to == number)))
+            for number, seat in enumerate(seats)
+        )
+        self.played.markings.add(marking)
+        running = any(seat.state is not None and not seat.ended for seat in seats)
+        if over and running:
+            self.played.dead.add(marking)
+        elif over:
+            self.played.outcomes.add(tuple(seat.outcome for seat in seats))
+            self.played.unread |= {name for _, name in mail}
+
+    def _tokens(self, number: int, seat: Seat) -> list[str]:
+        """The elements with a token. The timers of a task stand where it stands, and are none of their own."""
+        if seat.state is None:
+            return []
+        live = runtime.load(self.specifications[number], seat.state).live()
+        nodes = [(task.task_spec.bpmn_id, task.parent.task_spec.name) for task in live]
+        pool = self.specifications[number].pool
+        found = [(node, before) for node, before in nodes if not pool.by_id[node].attached_to]
+        for (node, _), times in Counter(found).items():
+            if times > 1 and pool.by_id[node].kind == "parallelGateway":
+                self.played.doubled.add((number, node))
+        for node, times in Counter(node for node, _ in found).items():
+            if times > 1 and pool.by_id[node].kind != "parallelGateway":
+                self.played.doubled.add((number, node))
+        return sorted(node for node, _ in found)
+
+    def _key(self, state: State) -> object:
+        """A state without its keys' numbers: two with the same key have the same future."""
+        seats, mail = state
+        return tuple(self._seat_key(number, seat) for number, seat in enumerate(seats)), mail
+
+    def _seat_key(self, number: int, seat: Seat) -> object:
+        if seat.state is None:
+            return None
+        _, variables, passed, rows = json.loads(seat.state[1:])
+        keys = sorted({key for row in rows for key in (row[0], row[3])})
+        rank = {key: position for position, key in enumerate(keys)}
+        places = [(rank[key], place, live, rank[before], came) for key, place, live, before, came in rows]
+        has_ended = any(self.specifications[number].node(place).kind == "endEvent" for place in passed)
+        return json.dumps([variables, places, has_ended, seat.outcome], sort_keys=True)
+
+
+def answers(node: Node, pool: Pool) -> list[dict[str, Any]]:
+    """Everything that a form's choices may be filled in with, but for fields that no condition mentions."""
+    domains = []
+    for item in node.form:
+        if not any(item.id in flow.condition for flow in pool.flows):
+            continue
+        if item.type == "boolean":
+            domains.append([(item.id, True), (item.id, False)])
+        elif item.type == "enum":
+            values = [option.id for option in item.options] + ([] if item.required else [None])
+            domains.append([(item.id, value) for value in values])
+        elif item.type == "long":
+            domains.append([(item.id, value) for value in range(7)])
+    return [dict(combination) for combination in itertools.product(*domains)]
+
+
+def services() -> Iterator[Service]:
+    """Services that answer one way, then the other, in every combination that is asked for."""
+    script: list[bool] = []
+    while True:
+        asked = 0
+
+        def service(node: Node, _variables: Mapping[str, Any]) -> dict[str, bool]:
+            nonlocal asked
+            found = {}
+            for name in TOPICS[node.topic].results:
+                if asked == len(script):
+                    script.append(True)
+                found[name] = script[asked]
+                asked += 1
+            return found
+
+        yield service
+        while script and not script[-1]:
+            script.pop()
+        if not script:
+            return
+        script[-1] = False
+
+
+def _quiet(node: Node, _variables: Mapping[str, Any]) -> dict[str, bool]:
+    return dict.fromkeys(TOPICS[node.topic].results, True)
+
+
+def completing(specification: Specification, key: int, answer: Mapping[str, Any]) -> Callable[..., Step]:
+    return lambda state, service: runtime.complete(specification, state, service, key, answer)
+
+
+def firing(specification: Specification, timer: Opened) -> Callable[..., Step]:
+    return lambda state, service: runtime.fire(specification, state, service, timer)
+
+
+def delivering(specification: Specification, name: str) -> Callable[..., Step | None]:
+    return lambda state, service: runtime.deliver(specification, state, service, name)
+
+
+def starting(specification: Specification, name: str) -> Callable[..., Step]:
+    return lambda _, service: runtime.start_by_message(specification, service, name)
