@@ -18,7 +18,8 @@ step = sa.table("step_of_test", sa.column("job"), sa.column("step"))
 
 
 def say(*words: object) -> None:
-    print(*words, flush=True)
+    """One line in one piece, since several jobs speak at a time."""
+    os.write(sys.stdout.fileno(), (" ".join(map(str, words)) + "\n").encode())
 
 
 def write_steps(arguments: dict[str, Any]) -> None:

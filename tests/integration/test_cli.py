@@ -158,7 +158,7 @@ def served(database_served: Database) -> Iterator[tuple[str, subprocess.Popen[by
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from engine.cli import main; main()", "serve", "--port", str(port), "--workers", "2"],
+        [sys.executable, "-c", "from engine.cli import main; main()", "serve", "--port", str(port)],
         env={**os.environ, "XUEJI_DATABASE_URL": url_of(database_served), "PYTHONPATH": str(ROOT)},
     )
     yield f"http://127.0.0.1:{port}", process

@@ -7,6 +7,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -280,8 +281,9 @@ class Worker:
 
     def hear(self, beginning: str) -> str:
         """The next thing it says that begins so."""
+        until = time.monotonic() + PATIENCE
         while not (line := self._lines.get(timeout=PATIENCE)).startswith(beginning):
-            pass
+            assert time.monotonic() < until, f"It says a lot, but nothing that begins with {beginning!r}."
         return line
 
     def said(self, word: str) -> bool:
