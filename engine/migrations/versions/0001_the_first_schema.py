@@ -34,6 +34,22 @@ def upgrade() -> None:
         batch_op.create_index("ix_audit_entry_person_id_at", ["person_id", "at"], unique=False)
 
     op.create_table(
+        "batch",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("membership_id", sa.Integer(), nullable=False),
+        sa.Column("organisation_id", sa.Integer(), nullable=False),
+        sa.Column("values", sa.JSON(), nullable=False),
+        sa.Column("result", sa.String(length=10), nullable=True),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("begun_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
+    )
+    with op.batch_alter_table("batch", schema=None) as batch_op:
+        batch_op.create_index("ix_batch_person_id_begun_at", ["person_id", "begun_at"], unique=False)
+
+    op.create_table(
         "calendar_day",
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("is_workday", sa.Boolean(), nullable=False),
@@ -79,6 +95,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_failed_job")),
         sa.UniqueConstraint("job", name=op.f("uq_failed_job_job")),
     )
+    op.create_table(
+        "idempotency_key",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("key_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("request_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("status", sa.SmallInteger(), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("location", sa.String(length=200), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_key")),
+        sa.UniqueConstraint("person_id", "key_hash", name=op.f("uq_idempotency_key_person_id_key_hash")),
+    )
+    with op.batch_alter_table("idempotency_key", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_idempotency_key_created_at"), ["created_at"], unique=False)
+
     op.create_table(
         "job_process",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -257,6 +289,21 @@ def upgrade() -> None:
         batch_op.create_index("ix_attachment_case_id", ["case_id"], unique=False)
 
     op.create_table(
+        "batch_item",
+        sa.Column("batch_id", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("code", sa.String(length=40), nullable=True),
+        sa.Column("message", sa.String(length=500), nullable=True),
+        sa.Column("remedy", sa.String(length=500), nullable=True),
+        sa.Column("values", sa.JSON(none_as_null=True), nullable=True),
+        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_batch_item_batch_id")),
+        sa.PrimaryKeyConstraint("batch_id", "position", name=op.f("pk_batch_item")),
+        sa.UniqueConstraint("batch_id", "task_id", name=op.f("uq_batch_item_batch_id_task_id")),
+    )
+    op.create_table(
         "case_scope",
         sa.Column("organisation_id", sa.Integer(), nullable=False),
         sa.Column("case_id", sa.Integer(), nullable=False),
@@ -409,6 +456,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_school_class")),
         sa.UniqueConstraint("school_id", "grade", "name", name=op.f("uq_school_class_school_id_grade_name")),
     )
+    op.create_table(
+        "api_token",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("token_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("membership_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["membership_id"], ["membership.id"], name=op.f("fk_api_token_membership_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_api_token_person_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_token")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_api_token_token_hash")),
+    )
+    with op.batch_alter_table("api_token", schema=None) as batch_op:
+        batch_op.create_index("ix_api_token_person_id", ["person_id"], unique=False)
+
     op.create_table(
         "enrolment",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -680,6 +748,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_enrolment_class_id")
 
     op.drop_table("enrolment")
+    with op.batch_alter_table("api_token", schema=None) as batch_op:
+        batch_op.drop_index("ix_api_token_person_id")
+
+    op.drop_table("api_token")
     op.drop_table("school_class")
     op.drop_table("regime_rule")
     op.drop_table("procedure_version")
@@ -716,6 +788,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_case_scope_case_id")
 
     op.drop_table("case_scope")
+    op.drop_table("batch_item")
     with op.batch_alter_table("attachment", schema=None) as batch_op:
         batch_op.drop_index("ix_attachment_case_id")
 
@@ -750,11 +823,19 @@ def downgrade() -> None:
 
     op.drop_table("message")
     op.drop_table("job_process")
+    with op.batch_alter_table("idempotency_key", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_idempotency_key_created_at"))
+
+    op.drop_table("idempotency_key")
     op.drop_table("failed_job")
     op.drop_table("case")
     op.drop_table("calendar_year")
     op.drop_table("calendar_revision")
     op.drop_table("calendar_day")
+    with op.batch_alter_table("batch", schema=None) as batch_op:
+        batch_op.drop_index("ix_batch_person_id_begun_at")
+
+    op.drop_table("batch")
     with op.batch_alter_table("audit_entry", schema=None) as batch_op:
         batch_op.drop_index("ix_audit_entry_person_id_at")
         batch_op.drop_index("ix_audit_entry_organisation_id_at")
