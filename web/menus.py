@@ -24,8 +24,8 @@ from web.locales import is_english
 from web.navigation import Group, Link, Menus
 
 SEPARATOR = "/"
-# So many unread notices are counted for each page; a page of them counts the rest.
-COUNTED_NOTICES = 100
+# So many unread notices and open incidents are counted for each page; a page of them counts the rest.
+COUNTED = 100
 
 
 def menus_of(connection: Connection, actor: Actor) -> Menus:
@@ -39,7 +39,8 @@ def menus_of(connection: Connection, actor: Actor) -> Menus:
             versions if may(actor, "query") else [],
             _applications(versions) if may(actor, "start_transfer") else set(),
         ),
-        unread_notices=cases.unread_notices(connection, actor, counted=COUNTED_NOTICES),
+        unread_notices=cases.unread_notices(connection, actor, counted=COUNTED),
+        open_incidents=cases.open_incidents(connection, actor, counted=COUNTED) if may(actor, "administer") else 0,
     )
 
 

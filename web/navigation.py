@@ -36,11 +36,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Menus:
-    """What the inbox knows of the frame: how many tasks wait, the menus that the diagrams name, unread notices."""
+    """What the frame counts and names: how many tasks wait, the menus of the diagrams, unread notices, incidents."""
 
     open_tasks: int = 0
     groups: tuple[Group, ...] = ()
     unread_notices: int = 0
+    open_incidents: int = 0
 
 
 def no_menus(connection: Connection, actor: Actor) -> Menus:
@@ -50,13 +51,12 @@ def no_menus(connection: Connection, actor: Actor) -> Menus:
 
 def navigation(actor: Actor, menus: Menus) -> list[Group]:
     """The groups of the left side, without those that would be empty."""
-    groups = [_lists(actor, menus), *menus.groups, _queries(actor, menus), _procedures(actor), *_administration(actor)]
+    groups = [_lists(actor, menus), *menus.groups, _queries(actor, menus), _procedures(actor), *_administration(actor, menus)]
     return [group for group in groups if group.links]
 
 
 def _lists(actor: Actor, menus: Menus) -> Group:
-    unread = "99+" if menus.unread_notices > 99 else menus.unread_notices or None
-    notices = Link(_("Notices"), "/notices", unread)
+    notices = Link(_("Notices"), "/notices", _counted(menus.unread_notices))
     if not may(actor, "work"):
         return Group("", (notices,))
     return Group(
@@ -70,6 +70,11 @@ def _lists(actor: Actor, menus: Menus) -> Group:
     )
 
 
+def _counted(number: int) -> int | str | None:
+    """Nothing where there is nothing to do; above 99 nobody counts."""
+    return "99+" if number > 99 else number or None
+
+
 def _queries(actor: Actor, menus: Menus) -> Group:
     # Where the regime's diagrams bring a query of their own name, it is not offered twice.
     offered = any(link.path == "/query" for group in menus.groups for link in group.links)
@@ -81,10 +86,10 @@ def _procedures(actor: Actor) -> Group:
     return Group(_("Procedures"), (Link(_("Regimes and versions"), "/procedures"),))
 
 
-def _administration(actor: Actor) -> list[Group]:
+def _administration(actor: Actor, menus: Menus) -> list[Group]:
     administering = (
         (
-            Link(_("Incidents"), "/incidents"),
+            Link(_("Incidents"), "/incidents", _counted(menus.open_incidents)),
             Link(_("Accounts"), "/accounts"),
             Link(_("Organisations"), "/organisations"),
             Link(_("Calendar"), "/calendar"),

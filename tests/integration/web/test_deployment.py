@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -98,6 +99,12 @@ def test_what_was_repaired_goes_on_and_stands_among_the_dealt_with(database, wor
     answer = county.post(f"/incidents/{incident(database)}/retry")
     assert answer.status_code == 409
     assert "该异常已结束" in answer.text
+
+
+def test_the_left_side_counts_what_waits_for_an_administrator(world, county, visitor_of, stopped):
+    assert re.search(r'href="/incidents"[^>]*>[^<]*<span class="count">1<', county.get("/calendar").text)
+    other = visitor_of(world[HENAN].actor("county_admin")).get("/calendar").text
+    assert not re.search(r'href="/incidents"[^>]*>[^<]*<span class="count">', other)
 
 
 def test_the_other_sides_administrators_neither_see_nor_retry_it(database, world, visitor_of, stopped):
