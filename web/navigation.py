@@ -51,7 +51,8 @@ def no_menus(connection: Connection, actor: Actor) -> Menus:
 
 def navigation(actor: Actor, menus: Menus) -> list[Group]:
     """The groups of the left side, without those that would be empty."""
-    groups = [_lists(actor, menus), *menus.groups, _queries(actor, menus), _procedures(actor), *_administration(actor, menus)]
+    groups = [_lists(actor, menus), *menus.groups, _queries(actor, menus), _procedures(actor)]
+    groups += _administration(actor, menus)
     return [group for group in groups if group.links]
 
 
