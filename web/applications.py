@@ -147,9 +147,12 @@ class Sheet:
         return divisions.full_name(school.division_code or "") or ""
 
     def hint(self, item: Field) -> str:
-        """What has to be chosen before this."""
+        """What has to be chosen before this, or why there is nothing to choose."""
         if self.choices.get(item.id):
             return ""
+        region = self.application.field("origin.division")
+        if item.binds == "origin.school" and (region is None or self.values.get(region)):
+            return str(_("No open school of this region is in the register."))
         return str(_(_FIRST[item.binds]))
 
     def options(self, item: Field) -> list[tuple[str, str]]:
@@ -543,7 +546,8 @@ def _failures(connection: Connection, application: Application, student: Summary
 def _errors(application: Application, error: XuejiError | None) -> dict[str, XuejiError]:
     """What is wrong with each field. What the engine says of the whole stands at the field where it can be mended."""
     if isinstance(error, Invalid):
-        return dict(error.fields)
+        province = application.field("origin.province")
+        return {"origin" if name == province else name: found for name, found in error.fields.items()}
     if isinstance(error, NoVacancy):
         return {application.field("target.class") or "": error}
     # In the background the answer stands below the button that asked.
