@@ -17,7 +17,7 @@ from engine import searches, transfers
 from engine.audit import Actor
 from engine.bpmn.graph import PARTIES
 from engine.errors import XuejiError
-from engine.registry import divisions, organisations
+from engine.registry import divisions, numbers, organisations
 from engine.registry.organisations import Organisation
 from engine.transfers import STATES, Filters, Transfer
 from engine.workdays import SHANGHAI
@@ -167,8 +167,10 @@ def _typed(name: str) -> str:
 
 
 def _told_apart(text: str) -> tuple[str, str]:
-    """What the one field of the frame means: a name, or a number."""
-    return ("", text) if any(character.isdigit() for character in text) else (text, "")
+    """What the one field of the frame means: a name, or a number, which has digits and no Chinese."""
+    plain = numbers.normalise(text)
+    is_number = plain.isascii() and any(character.isdigit() for character in plain)
+    return ("", text) if is_number else (text, "")
 
 
 def _address() -> dict[str, Any]:

@@ -171,9 +171,10 @@ class Hold:
     closed_at: datetime | None
     due_at: datetime | None
     due_provisional: bool
-    # done, open or cancelled; and with which result.
+    # done, open or cancelled; and with which result and opinion.
     state: str
     result: str | None
+    opinion: str | None
 
     @property
     def limit(self) -> int | None:
@@ -222,6 +223,7 @@ def _hold(item: Task, names: _Names) -> Hold:
         due_provisional=item.due_provisional,
         state=item.state,
         result=item.result,
+        opinion=item.opinion,
     )
 
 
@@ -238,6 +240,7 @@ def _joined(before: Hold, hold: Hold) -> Hold:
         closed_at=hold.closed_at,
         state=hold.state,
         result=hold.result or before.result,
+        opinion=hold.opinion or before.opinion,
     )
 
 
