@@ -28,6 +28,7 @@ from engine.bpmn import checks, reader
 from engine.bpmn.checks import Finding
 from engine.bpmn.graph import BASES, SIDES, Described, Node, Pool, ProcessGraph
 from engine.bpmn.runtime import Specification
+from engine.comparison import soundness
 from engine.db import UtcDateTime, metadata
 from engine.errors import N_, Conflict, Forbidden, Invalid, NotFound, XuejiError
 from engine.permissions import require
@@ -99,9 +100,17 @@ class NotDeployable(Invalid):
     message = N_("This version has errors and can not be deployed.")
     remedy = N_("Correct what its findings name, then upload it again as a new version.")
 
-    def __init__(self, findings: list[Finding]) -> None:
-        super().__init__()
+    def __init__(self, findings: list[Finding], **values: Any) -> None:
+        super().__init__(**values)
         self.findings = findings
+
+
+class DoesNotFit(NotDeployable):
+    """A version whose one half, together with the other half of another regime's, can wait for ever."""
+
+    code = "does_not_fit"
+    message = N_("Together with version %(number)s of %(regime)s a transfer can wait for ever: %(run)s")
+    remedy = N_("Let each half send what the other waits for, in every run; then upload it again as a new version.")
 
 
 class KeptElsewhere(Forbidden):
@@ -243,8 +252,8 @@ class Version:
         return self._specifications[side]
 
     def findings(self) -> list[Finding]:
-        """What the rules find in the diagram, in its fitness for its kind, and between it and its document."""
-        return [*checks.findings(self.graph), *_kind(self), *_clauses(self)]
+        """What the rules find in the diagram, in its runs, in its fitness for its kind, and beside its document."""
+        return [*checks.findings(self.graph), *soundness.findings(self.graph), *_kind(self), *_clauses(self)]
 
 
 def decode_document(content: bytes) -> str:
@@ -688,9 +697,10 @@ _KIND = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
 def _hold(connection: Connection, actor: Actor, regime_key: str) -> None:
-    """Let nobody else change a regime's versions until the transaction ends: numbers, and that one stays in force."""
-    held = sa.select(regime.c.key).where(regime.c.key == regime_key).with_for_update()
-    if connection.scalar(held) is None:
+    """Let nobody else change versions until the transaction ends: numbers, that one stays in force, that all fit."""
+    # Of all regimes, since what comes into force in one must fit what does in another; always in the same order.
+    held = sa.select(regime.c.key).order_by(regime.c.key).with_for_update()
+    if regime_key not in connection.scalars(held).all():
         raise NotFound
     if not may_edit(connection, actor, regime_key):
         raise KeptElsewhere
@@ -731,7 +741,8 @@ def deploy(
 ) -> Version:
     """Put a draft into force, now or from a later instant. New cases start under it; running ones finish under theirs.
 
-    Raises `NotDeployable` with its findings, `Conflict` if it is no draft any more, `Invalid` for a date in the past.
+    Raises `NotDeployable` with its findings, `DoesNotFit` if a transfer between it and another regime could wait for
+    ever, `Conflict` if it is no draft any more, `Invalid` for a date in the past.
     """
     version, state = _change(connection, actor, version_id)
     if state != "draft":
@@ -741,6 +752,7 @@ def deploy(
     found = version.findings()
     if checks.blocks(found):
         raise NotDeployable(found)
+    _refuse_unfit(connection, version, at=effective_from)
     _update(connection, version_id, state="deployed", effective_from=effective_from)
     audit.record(
         connection, actor, "procedure.deployed", "procedure_version", version_id, at=at,
@@ -749,20 +761,45 @@ def deploy(
     return version
 
 
+def _refuse_unfit(connection: Connection, version: Version, *, at: datetime) -> None:
+    """Let no version meet another regime's with which it can wait for ever, in force at this instant or later."""
+    if version.kind != TRANSFER:
+        return
+    for item in standings(connection, at=at):
+        if item.kind == TRANSFER and item.regime != version.regime and item.state in ("in_force", "scheduled"):
+            found = _meeting(version, load(connection, item.id))
+            if found:
+                name = regimes(connection)[item.regime].name
+                raise DoesNotFit(found, number=item.number, regime=name, run=found[0].values["run"])
+
+
+def _meeting(one: Version, other: Version) -> list[Finding]:
+    """Where the halves of two versions, either way round, wait for ever."""
+    pairs = (
+        (receiving.pool("receiving"), releasing.pool("releasing"))
+        for receiving, releasing in ((one, other), (other, one))
+    )
+    return [finding for pair in pairs for finding in soundness.pair(*pair)]
+
+
 def retire(connection: Connection, actor: Actor, version_id: int, *, at: datetime) -> None:
     """Take a deployed version out of force, or back before it comes into force. Running cases finish under it.
 
-    The one deployed before it is in force again. Raises `Conflict` when nothing would be left for new cases.
+    The one deployed before it is in force again. Raises `Conflict` when nothing would be left for new cases,
+    `DoesNotFit` where that one and another regime's, which it has never met, could wait for ever.
     """
     version, state = _change(connection, actor, version_id)
     if state != "deployed":
         raise Conflict(N_("Only a deployed version can be retired."), remedy=N_("Look at its present state."))
     known = standings(connection, at=at)
     own = next(item for item in known if item.id == version.id)
-    if own.state == "in_force" and heir(known, own) is None:
-        raise Conflict(
-            N_("This is the only version in force."), remedy=N_("Deploy another one first, then retire this one.")
-        )
+    if own.state == "in_force":
+        after = heir(known, own)
+        if after is None:
+            raise Conflict(
+                N_("This is the only version in force."), remedy=N_("Deploy another one first, then retire this one.")
+            )
+        _refuse_unfit(connection, load(connection, after.id), at=at)
     _update(connection, version_id, state="retired", retired_at=at)
     audit.record(
         connection, actor, "procedure.retired", "procedure_version", version_id, at=at,
