@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Row
 
-from engine import accounts, cases, permissions, procedures, searches, transfers, workdays
+from engine import accounts, batches, cases, idempotency, permissions, procedures, searches, transfers, workdays
 from engine.audit import SYSTEM, Actor
 from engine.db import Database
 from engine.jobs import Jobs, failed_jobs
@@ -25,7 +25,12 @@ class Application:
         transfers.register()
         self.jobs = Jobs(
             self.database,
-            handlers={"fire_deadline": self._fire_deadline, "sweep": self._sweep, "clean": self._clean},
+            handlers={
+                "fire_deadline": self._fire_deadline,
+                batches.JOB: self._work_off_batch,
+                "sweep": self._sweep,
+                "clean": self._clean,
+            },
             every={"sweep": settings.sweep_seconds, "clean": 24 * 3600},
             clock=clock,
         )
@@ -56,6 +61,9 @@ class Application:
         with self.database.transaction() as connection:
             cases.fire_deadline(connection, arguments["deadline_id"], at=self.clock())
 
+    def _work_off_batch(self, arguments: dict[str, Any]) -> None:
+        batches.work_off(self.database, arguments["batch_id"], clock=self.clock)
+
     def _clean(self, _arguments: dict[str, Any]) -> None:
         """At the start and once a day: delete what nobody needs, and count the deadlines again.
 
@@ -65,7 +73,10 @@ class Application:
             transfers.forget_drafts(connection, at=self.clock())
             transfers.forget_orphans(connection, at=self.clock())
             accounts.forget_ended(connection, at=self.clock())
+            accounts.forget_tokens(connection, at=self.clock())
             searches.forget_old(connection, at=self.clock())
+            idempotency.forget_old(connection, at=self.clock())
+            batches.forget_old(connection, at=self.clock())
         with self.database.transaction() as connection:
             cases.recount(connection, SYSTEM, at=self.clock())
 

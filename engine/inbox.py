@@ -544,10 +544,13 @@ def complete_many(
     return [_complete_one(database, actor, task_id, entered, at) for task_id in task_ids]
 
 
-def check_batch(connection: Connection, actor: Actor, task_ids: Sequence[int], entered: Mapping[str, Any]) -> None:
+def check_batch(
+    connection: Connection, actor: Actor, task_ids: Sequence[int], entered: Mapping[str, Any]
+) -> tuple[forms.Values, str | None]:
     """What must hold of a batch as a whole: tasks of one form, which its diagram allows in batches, filled in well.
 
-    Raises `NotAlike`, `NoBatch`, `Invalid`, `NotFound` where none of the tasks is the actor's organisation's.
+    Answers the form's values, and the decision among them. Raises `NotAlike`, `NoBatch`, `Invalid`, `NotFound` where
+    none of the tasks is the actor's organisation's.
     """
     if not task_ids or len(task_ids) > MOST_AT_ONCE:
         raise Invalid(N_("Choose between 1 and %(most)s tasks."), most=MOST_AT_ONCE)
@@ -564,7 +567,9 @@ def check_batch(connection: Connection, actor: Actor, task_ids: Sequence[int], e
         raise NotAlike
     if not all(act[-1].batch for act in acts):
         raise NoBatch
-    forms.check(act_form(acts[0]), entered)
+    values = forms.check(act_form(acts[0]), entered)
+    result = acts[0][-1].bound("decision.result")
+    return values, values.get(result.id) if result else None
 
 
 def _complete_one(database: Database, actor: Actor, task_id: int, entered: Mapping[str, Any], at: datetime) -> Outcome:

@@ -8,7 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from engine import cases, transfers
+from engine import batches, cases, transfers
 from engine.cases import Incident
 from engine.errors import N_
 from engine.permissions import may
@@ -21,6 +21,7 @@ blueprint = Blueprint("incidents", __name__, url_prefix="/incidents")
 # What background work is for, by the name of its handler.
 JOBS = {
     "fire_deadline": N_("A deadline: warning or reporting"),
+    batches.JOB: N_("Several tasks decided at once"),
     "sweep": N_("Looking for deadlines that are due"),
     "clean": N_("The daily round: deleting what nobody needs, counting deadlines again"),
 }

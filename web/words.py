@@ -68,6 +68,7 @@ BASES = {"text": "", "picture": N_("From a picture"), "practice": N_("Practice")
 DEEDS = {
     "application.discarded": N_("discarded an application"),
     "attachment.viewed": N_("looked at an attachment"),
+    "batch.begun": N_("decided several tasks at once"),
     "calendar.day_cleared": N_("cleared a day of the calendar"),
     "calendar.day_set": N_("set a day of the calendar"),
     "calendar.year_published": N_("entered the holidays of a year"),
@@ -96,6 +97,7 @@ DEEDS = {
     "person.password_changed": N_("changed the own password"),
     "person.password_set": N_("made a new password"),
     "person.sessions_revoked": N_("ended sessions"),
+    "person.tokens_revoked": N_("ended the tokens of an account"),
     "person.unlocked": N_("unlocked an account"),
     "procedure.deployed": N_("deployed a version"),
     "procedure.discarded": N_("discarded a draft"),
@@ -115,6 +117,8 @@ DEEDS = {
     "student.registered": N_("registered a student"),
     "student.viewed": N_("looked at a student"),
     "task.completed": N_("completed a task"),
+    "token.made": N_("made a token"),
+    "token.revoked": N_("ended a token"),
     "transfer.started": N_("started a transfer"),
     "transfer.withdrawn": N_("withdrew a transfer"),
     "transfers.exported": N_("exported transfers"),
@@ -123,6 +127,7 @@ DEEDS = {
 SUBJECTS = {
     "application": N_("Application"),
     "attachment": N_("Attachment"),
+    "batch": N_("Several tasks"),
     "calendar": N_("Calendar"),
     "calendar_day": N_("Calendar day"),
     "calendar_year": N_("Calendar year"),
@@ -141,6 +146,7 @@ SUBJECTS = {
     "status": N_("Status"),
     "student": N_("Student"),
     "task": N_("Task"),
+    "token": N_("Token"),
     "transfer": N_("Transfer"),
 }
 

@@ -343,6 +343,22 @@ def apply(
     `DataDiffer` with errors by field, `StudentNotFound`, `CheckFailed`, `NoVacancy`, `AlreadyHere`, `Closed`,
     `TooManyLookUps`, `AlreadyStarted`, `AlreadyDeclined`.
     """
+    examined = examine(database, actor, origin_province, entered, at=at, per_hour=per_hour, draft=draft)
+    with database.transaction() as connection:
+        return start(connection, actor, *examined, at=at, draft=draft)
+
+
+def examine(
+    database: Database,
+    actor: Actor,
+    origin_province: str,
+    entered: Mapping[str, Any],
+    *,
+    at: datetime,
+    per_hour: int,
+    draft: str | None = None,
+) -> tuple[Application, Values, Summary]:
+    """The first half of `apply`: what stays kept and logged, and what `start` needs."""
     if draft is not None:
         with database.transaction() as connection:
             drafts.save_draft(connection, actor, origin_province, entered, uid=draft, at=at)
@@ -352,9 +368,7 @@ def apply(
             raise application.closed
         values = check(connection, application, entered, at=at)
         found = look_up(connection, actor, application, values, at=at, per_hour=per_hour)
-    student = found.found()
-    with database.transaction() as connection:
-        return start(connection, actor, application, values, student, at=at, draft=draft)
+    return application, values, found.found()
 
 
 def check(

@@ -48,6 +48,14 @@ class AlreadyDeclined(Conflict):
     remedy = N_("Begin a new application if the school accepts the student after all.")
 
 
+class DraftChanged(Conflict):
+    """A draft that a colleague, or another window, has saved since it was read."""
+
+    code = "stale"
+    message = N_("%(person)s has saved this application since you read it.")
+    remedy = N_("Read it again, and add what you have.")
+
+
 @dataclass(frozen=True)
 class Draft:
     """One application without a case. `uid` is how pages and forms name it."""
@@ -58,6 +66,7 @@ class Draft:
     # open, declined, started.
     state: str
     decline_reason: str | None
+    revision: int
     # Who touched it last, and when.
     person: str
     saved_at: datetime
@@ -75,17 +84,23 @@ def save_draft(
     entered: Mapping[str, Any],
     *,
     uid: str | None = None,
+    revision: int | None = None,
     at: datetime,
 ) -> str:
     """Keep what has been entered so far, unchecked; of two people at one draft the later has the last word.
 
-    Answers the draft's uid. Raises `NotFound` for another school's draft, `AlreadyStarted`, `AlreadyDeclined`.
+    Unless it names the `revision` that it has read: then it must still be that one. Answers the draft's uid. Raises
+    `NotFound` for another school's draft, `AlreadyStarted`, `AlreadyDeclined`, `DraftChanged`.
     """
     permissions.require(actor, "start_transfer")
     uid = uid or new_uid()
     values = {
         "values": dict(entered), "origin_province": origin_province, "person_id": actor.person_id, "saved_at": at,
     }  # fmt: skip
+    if revision is not None:
+        if not _change_open(connection, actor, uid, values, application_draft.c.revision == revision):
+            raise _why_changed(connection, actor, uid)
+        return uid
     kept = _change_open(connection, actor, uid, values) or _insert(connection, actor, uid, values)
     # Two first times at once: the other one's row is there now.
     if not kept and not _change_open(connection, actor, uid, values):
@@ -93,12 +108,15 @@ def save_draft(
     return uid
 
 
-def _change_open(connection: Connection, actor: Actor, uid: str, values: Mapping[str, Any]) -> bool:
+def _change_open(
+    connection: Connection, actor: Actor, uid: str, values: Mapping[str, Any], *conditions: sa.ColumnElement[bool]
+) -> bool:
+    columns = application_draft.c
     changed = connection.scalar(
         application_draft.update()
-        .where(application_draft.c.uid == uid, _own(actor), application_draft.c.state == "open")
-        .values(values)
-        .returning(application_draft.c.id)
+        .where(columns.uid == uid, _own(actor), columns.state == "open", *conditions)
+        .values({**values, "revision": columns.revision + 1})
+        .returning(columns.id)
     )
     return changed is not None
 
@@ -113,6 +131,14 @@ def _insert(connection: Connection, actor: Actor, uid: str, values: Mapping[str,
     except sa.exc.IntegrityError:
         return False
     return True
+
+
+def _why_changed(connection: Connection, actor: Actor, uid: str) -> NotFound | Conflict:
+    try:
+        found = draft(connection, actor, uid)
+    except (NotFound, Conflict) as closed:
+        return closed
+    return DraftChanged(person=found.person, at=found.saved_at, revision=found.revision)
 
 
 def _why_closed(connection: Connection, actor: Actor, uid: str) -> NotFound | Conflict:
@@ -152,8 +178,8 @@ def _drafts(connection: Connection, actor: Actor, condition: sa.ColumnElement[bo
     ).mappings()
     return [
         Draft(
-            row["uid"], row["origin_province"], row["values"], row["state"], row["decline_reason"], row["name"] or "",
-            row["saved_at"],
+            row["uid"], row["origin_province"], row["values"], row["state"], row["decline_reason"], row["revision"],
+            row["name"] or "", row["saved_at"],
         )
         for row in rows
     ]  # fmt: skip

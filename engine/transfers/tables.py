@@ -76,6 +76,8 @@ application_draft = sa.Table(
     # What it has become.
     sa.Column("case_id", sa.ForeignKey("case.id")),
     sa.Column("decline_reason", sa.Text),
+    # Rises whenever it is saved; who must not overwrite a colleague's words names the one that was read.
+    sa.Column("revision", sa.Integer, nullable=False, server_default="1"),
     sa.Column("saved_at", UtcDateTime, nullable=False),
     sa.Index("ix_application_draft_organisation_id", "organisation_id"),
 )

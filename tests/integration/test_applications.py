@@ -388,6 +388,24 @@ def test_a_draft_is_the_schools_and_creates_no_case(database, world, clock, desk
     assert count(database, cases.case) == 0
 
 
+def test_who_names_the_draft_that_was_read_overwrites_no_colleague(database, world, clock, desk):
+    form = desk()
+    uid = form.keep()
+    colleague = world[ANHUI].actor("colleague")
+    with database.transaction() as connection:
+        read = transfers.draft(connection, form.actor, uid).revision
+        transfers.save_draft(connection, colleague, HENAN, {"reason": "甲"}, uid=uid, revision=read, at=clock())
+    with database.transaction() as connection, pytest.raises(transfers.DraftChanged) as changed:
+        transfers.save_draft(connection, form.actor, HENAN, {"reason": "乙"}, uid=uid, revision=read, at=clock())
+    assert changed.value.values["person"] == colleague.person_name
+    with database.transaction() as connection:
+        assert transfers.draft(connection, form.actor, uid).values == {"reason": "甲"}
+        with pytest.raises(NotFound):
+            transfers.save_draft(
+                connection, form.actor, HENAN, {}, uid=transfers.new_uid(), revision=1, at=clock()
+            )  # fmt: skip
+
+
 def test_nobody_writes_into_another_schools_draft(database, world, desk):
     uid = desk().keep()
     stranger = desk(ANHUI, HENAN)
