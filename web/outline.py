@@ -48,6 +48,8 @@ FACTS = {
     "docking": N_("Docking"),
     "provincial_matters": N_("Left to the province"),
     "query": N_("Query"),
+    "query_filters": N_("Filters of the query"),
+    "decision_record": N_("Record of a decision"),
     "report": N_("Reports"),
 }
 

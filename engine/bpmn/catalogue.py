@@ -85,7 +85,8 @@ AGREE, REFUSE = "agree", "refuse"
 
 DOCUMENT_KEYS = frozenset(
     {
-        "issuer", "number", "date", "in_force", "scope", "system", "docking", "provincial_matters", "query", "report",
+        "issuer", "number", "date", "in_force", "scope", "system", "docking", "provincial_matters", "query",
+        "query_filters", "decision_record", "report",
     }
 )  # fmt: skip
 
