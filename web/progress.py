@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from engine.bpmn.catalogue import REFUSE
 from engine.bpmn.graph import Node, Pool
 from engine.cases import Stand
 from engine.procedures import Sentence, Version
 from engine.transfers import Entry
 
-DONE, CURRENT, WAITING, AHEAD = "done", "current", "waiting", "ahead"
+DONE, REFUSED, CURRENT, WAITING, AHEAD = "done", "refused", "current", "waiting", "ahead"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,13 @@ class Picture:
 
     @property
     def listed(self) -> list[Step]:
-        return [step for step in self.steps if step.listed]
+        """In the order of the flow; the end that was reached comes last, wherever the flow has it."""
+        return sorted((step for step in self.steps if step.listed), key=lambda step: step.node.kind == "endEvent")
+
+    @property
+    def unlisted(self) -> list[Step]:
+        """Those that tell their clauses alone, when somebody points at them in the drawing."""
+        return [step for step in self.steps if not step.listed]
 
     @property
     def source(self) -> str:
@@ -51,8 +58,8 @@ class Picture:
     def first_told(self) -> Step | None:
         """The step whose clause is shown before anybody points at one: where the pool stands, else where it ended."""
         told = [step for step in self.listed if step.sentences]
-        for state in (CURRENT, WAITING, DONE):
-            if found := [step for step in told if step.state == state]:
+        for states in ((CURRENT,), (WAITING,), (DONE, REFUSED)):
+            if found := [step for step in told if step.state in states]:
                 return found[-1]
         return told[0] if told else None
 
@@ -60,8 +67,9 @@ class Picture:
 def picture(stand: Stand, entries: Iterable[Entry]) -> Picture:
     """A pool of a case as it stands, with the times at which its steps were done."""
     pool = stand.version.pool(stand.side)
-    states = _states(stand.marks)
     done = {entry.node.id: entry for entry in entries if entry.node is not None and entry.side == stand.side}
+    states = _states(stand.marks)
+    states |= {node.id: REFUSED for node in pool.nodes if states.get(node.id) == DONE and _refuses(node, done)}
     main = _reachable(pool)
     steps = []
     for node in _in_order(pool, main):
@@ -77,19 +85,26 @@ def _states(marks: Mapping[str, Iterable[str]]) -> dict[str, str]:
     return {node: state for state in (DONE, WAITING, CURRENT) for node in marks.get(state, ())}
 
 
+def _refuses(node: Node, done: Mapping[str, Entry]) -> bool:
+    """Whether this step said no, or is the end that follows from it."""
+    return node.outcome == "refused" or (node.id in done and done[node.id].result == REFUSE)
+
+
 def _is_listed(node: Node, state: str, main: Mapping[str, None]) -> bool:
     """People's steps always; of the rest what is waited for, and the end that was reached."""
     if node.is_human:
         return node.id in main or state != AHEAD
     if node.attached_to:
         return False
-    return state in (CURRENT, WAITING) or (node.kind == "endEvent" and state == DONE and node.id in main)
+    return state in (CURRENT, WAITING) or (node.kind == "endEvent" and state != AHEAD and node.id in main)
 
 
 def _passed_flows(pool: Pool, states: Mapping[str, str]) -> dict[str, str]:
     """The flows that were taken, as far as their ends tell: both have happened, or the second is what happens now."""
     return {
-        flow.id: DONE for flow in pool.flows if states.get(flow.source) == DONE and states.get(flow.target) is not None
+        flow.id: DONE
+        for flow in pool.flows
+        if states.get(flow.source) in (DONE, REFUSED) and states.get(flow.target) is not None
     }
 
 

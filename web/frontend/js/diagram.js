@@ -1,6 +1,6 @@
 // Diagrams to look at. <div class="diagram" data-diagram="URL of the XML"> becomes a viewer; beside it may stand
 //   data-participant="id"        show this pool alone
-//   data-marks='{"id": "done"}'  done, current or waiting, by element; flows may be done; wrong or doubtful in a draft
+//   data-marks='{"id": "done"}'  done, current or waiting, by element, or refused; flows may be done; wrong or doubtful in a draft
 //   data-icons="URL"             the sprite whose drawings stamp the marked elements, so that no mark is colour alone
 //   data-focus="id"              zoom to this element (without it: what is current, else what is waited for, else all)
 //   data-clauses="id of a list"  its items with data-element="id [id …]" and the elements light each other up
@@ -12,7 +12,7 @@
 import NavigatedViewer from "bpmn-js/lib/NavigatedViewer";
 
 const MARGIN = 140;
-const STAMPS = { done: "agreed", current: "todo", waiting: "waiting", wrong: "refused", doubtful: "overdue" };
+const STAMPS = { done: "agreed", refused: "refused", current: "todo", waiting: "waiting", wrong: "refused", doubtful: "overdue" };
 const CAMUNDA = "http://camunda.org/schema/1.0/bpmn";
 const BPMNDI = "http://www.omg.org/spec/BPMN/20100524/DI";
 const LABEL_WIDTH = 84;
@@ -24,7 +24,7 @@ function viewerIn(host) {
     container: host,
     textRenderer: { defaultStyle: { fontFamily: css("--font"), fontSize: "12px" }, externalStyle: { fontSize: "12px" } },
     bpmnRenderer: { defaultFillColor: css("--ground"), defaultStrokeColor: css("--edge"), defaultLabelColor: css("--text") },
-    // A page is scrolled over its diagrams; the wheel is theirs once they have been clicked.
+    // A page is scrolled over its diagrams; the wheel is theirs once they have been clicked, until the pointer leaves.
     zoomScroll: { enabled: false },
   });
 }
@@ -247,8 +247,9 @@ function linkButtons(viewer, host, participant, focused) {
   }
 }
 
-function takeWheelWhenFocused(viewer) {
-  viewer.get("eventBus").on("canvas.focus.changed", ({ focused }) => viewer.get("zoomScroll").toggle(focused));
+function takeWheelWhenClicked(viewer, host) {
+  host.addEventListener("pointerdown", () => viewer.get("zoomScroll").toggle(true));
+  host.addEventListener("pointerleave", () => viewer.get("zoomScroll").toggle(false));
 }
 
 // The library moves the picture by mouse alone. A finger moves it sideways, and the page up and down.
@@ -282,7 +283,7 @@ async function show(host) {
   else everything(viewer, participant);
   linkClauses(viewer, host);
   linkButtons(viewer, host, participant, focused);
-  takeWheelWhenFocused(viewer);
+  takeWheelWhenClicked(viewer, host);
   moveByFinger(viewer, host);
   host.removeAttribute("aria-busy");
   host.dispatchEvent(new CustomEvent("diagram:shown", { bubbles: true, detail: { viewer } }));
