@@ -19,6 +19,7 @@ from scipy.optimize import linear_sum_assignment
 
 from engine.bpmn.graph import OWNER, PARTIES
 from engine.comparison.model import GUARDIAN, Match, Side, Step
+from engine.comparison.sentences import LOCALES
 from engine.comparison.wording import Matrix, covered, likeness, likenesses, normal, script
 
 # How much each point counts.
@@ -67,7 +68,11 @@ def match(a: Side, b: Side, fixed: Iterable[tuple[Sequence[str], Sequence[str]]]
     given = [Match(_steps_of(a, mine), _steps_of(b, theirs), 1.0) for mine, theirs in fixed]
     pairing = _Pairing(a, b, given)
     pairs = pairing.pairs()
-    several = [correction for correction in given if min(map(len, (correction.a, correction.b))) == 1 < len(correction.a + correction.b) - 1]
+    several = [
+        correction
+        for correction in given
+        if min(map(len, (correction.a, correction.b))) == 1 < len(correction.a + correction.b) - 1
+    ]
     joined = [*several, *_taken_in(a, b, pairs, given)]
     items = list(_items(a, b, pairs))
     groups = _groups(a, b, [*pairs, *joined, *items, *_of_one_item(a, b, pairs)])
@@ -165,7 +170,10 @@ class _Pairing:
     def _label(self) -> Matrix:
         """In whichever languages the labels are most alike; unknown where they share no script."""
         best = np.full(self.shape, np.nan)
-        spoken = [[[step.label.zh for step in side.steps], [step.label.en for step in side.steps]] for side in (self.a, self.b)]
+        spoken = [
+            [[step.label.zh for step in side.steps], [step.label.en for step in side.steps]]
+            for side in (self.a, self.b)
+        ]
         for mine in spoken[0]:
             for theirs in spoken[1]:
                 scripts = [np.array(list(map(script, texts))) for texts in (mine, theirs)]
@@ -187,7 +195,10 @@ class _Pairing:
     def _form(self) -> Matrix:
         """How many of all their fields two forms have in common."""
         found = np.full(self.shape, np.nan)
-        forms = [{number: _fields(step) for number, step in enumerate(side.steps) if step.fields} for side in (self.a, self.b)]
+        forms = [
+            {number: _fields(step) for number, step in enumerate(side.steps) if step.fields}
+            for side in (self.a, self.b)
+        ]
         for row, mine in forms[0].items():
             for column, theirs in forms[1].items():
                 found[row, column] = len(mine & theirs) / len(mine | theirs)
@@ -275,10 +286,9 @@ def _names(side: Side) -> list[str]:
 
 def _alike_parties(a: Side, b: Side) -> dict[str, str]:
     """Names of b that are those of a in other words, the most alike first."""
-    ours = [name for name in _names(a)]
-    alike = sorted(((likeness(mine, theirs), mine, theirs) for mine in ours for theirs in _names(b)), reverse=True)
+    alike = [(likeness(mine, theirs), mine, theirs) for mine in _names(a) for theirs in _names(b)]
     found: dict[str, str] = {}
-    for score, mine, theirs in alike:
+    for score, mine, theirs in sorted(alike, reverse=True):
         if score >= 0.5 and theirs not in found and mine not in found.values():
             found[theirs] = mine
     return found
@@ -324,9 +334,8 @@ def _gain(a: Side, b: Side, step: Step, neighbour: Step, counterpart: Step) -> f
     """How much of a step stands in its neighbour's counterpart and did not stand in the neighbour itself."""
     if counterpart.kind not in _HUMAN | _AUTOMATIC:
         return 0.0
-    gains = [
-        max(covered(getattr(step.label, locale), getattr(counterpart.label, locale)) - covered(getattr(step.label, locale), getattr(neighbour.label, locale)) for locale in ("zh", "en"))
-    ]  # fmt: skip
+    spoken = [[one.label.text(locale) for one in (step, counterpart, neighbour)] for locale in LOCALES]
+    gains = [covered(part, whole) - covered(part, before) for part, whole, before in spoken]
     if step.fields:
         new = _fields(step) - _fields(neighbour)
         gains.append(len(new & _fields(counterpart)) / len(_fields(step)))
@@ -344,7 +353,9 @@ def _items(a: Side, b: Side, pairs: Sequence[Match]) -> Iterator[Match]:
                 if one and next_one and _same_item(side, step.id, other):
                     counterparts = (one.b[0], next_one.b[0]) if side is a else (one.a[0], next_one.a[0])
                     if _same_item(b if side is a else a, *counterparts) is False:
-                        yield Match((*one.a, *next_one.a), (*one.b, *next_one.b), min(one.confidence, next_one.confidence))
+                        yield Match(
+                            (*one.a, *next_one.a), (*one.b, *next_one.b), min(one.confidence, next_one.confidence)
+                        )
 
 
 def _of_one_item(a: Side, b: Side, pairs: Sequence[Match]) -> Iterator[Match]:

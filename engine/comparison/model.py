@@ -11,11 +11,11 @@ from functools import cached_property
 from typing import Protocol
 
 from engine.bpmn.graph import Field, ProcessGraph
-from engine.comparison.sentences import Value, Words, fill
+from engine.comparison.sentences import NOTHING, Value, Words, fill
 
 # The most severe first.
 SEVERITIES = ("legal_effect", "who", "order", "form", "wording", "layout")
-# differs: both say something, and not the same; unstated: one says nothing of it; inferred: our reading of at least one.
+# differs: both say something, and not the same; unstated: one says nothing of it; inferred: our reading of one.
 STANDINGS = ("differs", "unstated", "inferred")
 # What a step is; and the way in which it is done.
 KINDS_OF_STEP = (
@@ -93,7 +93,7 @@ class Step:
     clauses: tuple[str, ...]
     basis: str
     duty: str = ""
-    menu: Words = Words("")
+    menu: Words = NOTHING
     batch: bool = False
     # Working days, or the expression as it stands where it is something else; "" for none.
     deadline: str = ""
@@ -120,8 +120,16 @@ class Step:
         return self.channel in ("system", "off_system", "unstated")
 
     @property
+    def grounded(self) -> tuple[Grounded, ...]:
+        """The step and all within it that may name a clause."""
+        return (self, *self.folded, *self.fields)
+
+    @property
     def may_refuse(self) -> bool:
         return self.decision is not None and self.decision.may_refuse
+
+
+Grounded = Step | Folded | Field
 
 
 @dataclass(frozen=True)
@@ -229,11 +237,13 @@ class Difference:
     run: Run | None = None
     # The key of the difference that brings this one about; None where it stands for itself.
     cause: str | None = None
+    # What tells it from others of its kind between the same elements: a fact's key, a message.
+    about: str = ""
 
     @property
     def key(self) -> str:
         """A name that stays the same as long as the two procedures do."""
-        return ":".join((self.kind, self.template, "+".join(self.a), "+".join(self.b)))
+        return ":".join((self.kind, self.template, "+".join(self.a), "+".join(self.b), self.about))
 
     def text(self, locale: str) -> str:
         return fill(self.template, self.values, locale)
@@ -267,7 +277,11 @@ class Comparison:
     pairs: tuple[Match, ...]
     differences: tuple[Difference, ...]
     same: tuple[Agreement, ...]
+    # What neither document says.
+    questions: tuple[Agreement, ...]
+    # Every element of a by the id of the one in b that is drawn for the same.
+    elements: Mapping[str, str] = field(hash=False)
     # Elements that differ in nothing but where they are drawn.
-    layout_only: int
+    layout_only: int = 0
     # False where the exploration of runs hit its bound.
     decided: bool = True

@@ -37,8 +37,8 @@ def _circles(after: After) -> dict[str, int]:
 def _levels(after: After, circle: Mapping[str, int]) -> dict[int, int]:
     """The length of the longest way to each circle."""
     targets: dict[int, set[int]] = {mine: set() for mine in circle.values()}
-    for node, found in after.items():
-        targets[circle[node]] |= {circle[target] for target in found} - {circle[node]}
+    for node, beyond in after.items():
+        targets[circle[node]] |= {circle[target] for target in beyond} - {circle[node]}
     waits = dict.fromkeys(targets, 0)
     for found in targets.values():
         for target in found:

@@ -26,6 +26,7 @@ class Words:
         return self.en or self.zh if locale.startswith("en") else self.zh
 
 
+NOTHING = Words("")
 # What a template may be filled with; a list of any of them is joined.
 Value = str | int | Words | tuple[str | int | Words, ...]
 

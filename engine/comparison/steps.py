@@ -6,7 +6,6 @@ timers on its edge. What only joins or parts lines is no step. So two ways to dr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -30,8 +29,6 @@ _KIND_OF_TOPIC = {
     "escalate": "escalate",
 }  # fmt: skip
 _NO = frozenset({"no", "n", "否", "不", "false"})
-# A name outside quotation marks.
-_NAME = re.compile(r'"[^"]*"|\'[^\']*\'|[A-Za-z_]\w*')
 
 
 def side(
@@ -98,8 +95,12 @@ class _Steps:
         self.graph = graph
         self.pool = pool
         self.known = pool.by_id
-        self.out = {node.id: [flow for flow in pool.outgoing[node.id] if flow.target in self.known] for node in pool.nodes}
-        self.into = {node.id: [flow for flow in pool.incoming[node.id] if flow.source in self.known] for node in pool.nodes}
+        self.out = {
+            node.id: [flow for flow in pool.outgoing[node.id] if flow.target in self.known] for node in pool.nodes
+        }
+        self.into = {
+            node.id: [flow for flow in pool.incoming[node.id] if flow.source in self.known] for node in pool.nodes
+        }
         # The step that each folded element belongs to.
         self.host: dict[str, str] = {}
         self.gathered: dict[str, _Gathered] = {node.id: _Gathered() for node in pool.nodes}
@@ -177,7 +178,7 @@ class _Steps:
             may_refuse=bool(refusals),
             reasons=opinion is not None and bool(opinion.required or opinion.required_when),
             messages=tuple(sorted(sent)),
-            ways=tuple((self._condition(flow), () if flow in refusals else (flow.target,)) for flow in flows),
+            ways=tuple((flow.condition, () if flow in refusals else (flow.target,)) for flow in flows),
             clauses=tuple(dict.fromkeys(clause for item in stated for clause in item.clauses)),
             basis=weakest([item.basis for item in (result, question) if item is not None]),
         )
@@ -211,7 +212,9 @@ class _Steps:
     def _refuses(self, flow: Flow, trails: Mapping[str, list[Node] | None]) -> bool:
         """Whether a way ends the case while another one does not, or ends it as refused."""
         if any(node.outcome for node in self.pool.nodes):
-            ends = [self.known[node].outcome for node in self._beyond(flow.target) if self.known[node].kind == "endEvent"]
+            ends = [
+                self.known[node].outcome for node in self._beyond(flow.target) if self.known[node].kind == "endEvent"
+            ]
             return bool(ends) and all(outcome == "refused" for outcome in ends)
         trail = trails[flow.id]
         if trail is None:
@@ -239,14 +242,6 @@ class _Steps:
             if alone and node.id not in self.host:
                 self._fold(host, f"refusal.{node.kind}", node)
         return sent
-
-    def _condition(self, flow: Flow) -> str:
-        """A condition in which a field goes by what it is bound to, so that its id does not matter."""
-        return _NAME.sub(lambda found: self._names.get(found[0], found[0]), " ".join(flow.condition.split()))
-
-    @cached_property
-    def _names(self) -> Mapping[str, str]:
-        return {item.id: item.binds or item.name or item.id for node in self.pool.nodes for item in node.form}
 
     # Steps ------------------------------------------------------------------------------------------------------
 
@@ -329,7 +324,9 @@ class _Steps:
 
     @cached_property
     def _acts(self) -> list[tuple[str, ...]]:
-        acts = [tuple(item.id for item in self.pool.act(node.id)) for node in self.pool.nodes if node.kind == "manualTask"]
+        acts = [
+            tuple(item.id for item in self.pool.act(node.id)) for node in self.pool.nodes if node.kind == "manualTask"
+        ]
         return sorted((act for act in acts if len(act) > 1), key=len, reverse=True)
 
     def _contacts(self, node: Node) -> Iterator[tuple[str, str]]:
@@ -345,7 +342,9 @@ class _Steps:
         return next((pool for pool in self.graph.pools if pool.id == element and not pool.nodes), None)
 
     def _pool_of(self, element: str) -> str:
-        return next((pool.side or pool.name for pool in self.graph.pools if element == pool.id or element in pool.by_id), "")
+        return next(
+            (pool.side or pool.name for pool in self.graph.pools if element == pool.id or element in pool.by_id), ""
+        )
 
     # Parties ----------------------------------------------------------------------------------------------------
 
@@ -397,7 +396,9 @@ class _Steps:
 
     def _order(self) -> dict[str, int]:
         """The place of each element in the run; what a timer sets off comes after the task that it sits on."""
-        return places({node.id: [flow.target for flow in self.out[node.id]] + self._timers(node) for node in self.pool.nodes})
+        return places(
+            {node.id: [flow.target for flow in self.out[node.id]] + self._timers(node) for node in self.pool.nodes}
+        )
 
     def _timers(self, node: Node) -> list[str]:
         return [event.id for event in self.pool.boundary.get(node.id, ())]
@@ -409,7 +410,12 @@ def _party(lane: Lane) -> str:
 
 def _known(name: str) -> str:
     """A party by the name that it has on the pages, else the name itself."""
-    names = {words.text(locale).lower(): party for party in PARTIES for words in [templates()[f"party.{party}"]] for locale in ("zh", "en")}
+    names = {
+        words.text(locale).lower(): party
+        for party in PARTIES
+        for words in [templates()[f"party.{party}"]]
+        for locale in ("zh", "en")
+    }
     return names.get(name.strip().lower(), name.strip())
 
 
@@ -426,7 +432,9 @@ def _service(node: Node) -> str:
     if node.kind in _SENDS:
         return (node.event.message if node.event is not None else "") or node.name
     if node.kind in _SERVICES:
-        return " ".join(filter(None, [node.topic or node.name, node.properties.get("to"), node.properties.get("notice")]))
+        return " ".join(
+            filter(None, [node.topic or node.name, node.properties.get("to"), node.properties.get("notice")])
+        )
     return ""
 
 

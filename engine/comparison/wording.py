@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ import numpy as np
 from scipy import sparse
 
 Matrix = Any  # numpy.ndarray of floats; the library's own types say less than this name
-# A concept is one character of the private use area, so that a pair of characters holds one and its neighbour.
-_FIRST_CONCEPT = 0xE000
-_CONCEPT = re.compile("[\ue000-\uf8ff]")
+# A concept is one sign, so that a pair of signs holds it and its neighbour: a letter of a script that no text here has.
+_FIRST_CONCEPT = 0xA000
+_CONCEPT = re.compile("[\ua000-\ua48c]")
 _SILENT = re.compile(r"[\W_]+")
 
 
@@ -61,7 +62,7 @@ def grams(text: str) -> frozenset[str]:
     told = normal(text)
     if len(told) < 2:
         return frozenset(told)
-    return frozenset(map("".join, zip(told, told[1:], strict=False))) | frozenset(_CONCEPT.findall(told))
+    return frozenset(map("".join, pairwise(told))) | frozenset(_CONCEPT.findall(told))
 
 
 def script(text: str) -> str:

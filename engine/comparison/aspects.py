@@ -1,0 +1,355 @@
+"""One step beside the other: in what the two differ, each thing under its own kind.
+
+What follows from a greater change is listed under it: a step that another party does is found in that party's menu,
+and a decision that can not be refused has no field for the reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from engine.bpmn import expressions
+from engine.bpmn.expressions import BadExpression
+from engine.bpmn.graph import BASES
+from engine.comparison.fields import matched_fields
+from engine.comparison.findings import Frame, Written, differs, party_words, shown
+from engine.comparison.forms import field_words, form, renamed
+from engine.comparison.model import GUARDIAN, Difference, Folded, Grounded, Reminder, Side, Step
+from engine.comparison.quotations import Said, said, said_menu, where
+from engine.comparison.sentences import LOCALES, NOTHING, Value, Words, templates
+from engine.comparison.wording import likeness
+
+# Below it, two labels of a step that has moved are no two wordings of one thing.
+_ONE_WORDING = 0.9
+
+
+def aspects(frame: Frame, a: Step, b: Step) -> list[Difference]:
+    """All in which two steps that do the same work differ."""
+    moved = list(_moved(frame, a, b))
+    refusal = list(_refusal(frame, a, b))
+    by_move, by_refusal = (found[0] if found else None for found in (moved, refusal))
+    return [
+        *moved,
+        *refusal,
+        *_reasons(frame, a, b, by_refusal),
+        *_refusal_messages(frame, a, b, by_refusal),
+        *_condition(frame, a, b, by_refusal),
+        *_channel(frame, a, b),
+        *_duty(frame, a, b, by_move),
+        *_at_the_desk(frame, a, b, by_move),
+        *_outcome(frame, a, b),
+        *_contacts(frame, a, b),
+        *form(frame, a, b, by_refusal),
+        *_clause(frame, a, b),
+        *_reworded(frame, a, b, bool(moved)),
+    ]
+
+
+def _moved(frame: Frame, a: Step, b: Step) -> Iterator[Difference]:
+    parties = frame.party(a), frame.party(b)
+    # Who applies is drawn by a line from outside; its loss is a message less.
+    if parties[0] != parties[1] and all(parties) and not (a.kind == "start" and GUARDIAN in parties):
+        yield frame.difference(
+            "moved", "moved", frame.concerned(a, b), [a], [b],
+            said=(said(frame.a, a, "moved"), said(frame.b, b, "moved")),
+            values={"x": shown(a), "y": shown(b), "party_x": frame.acts(a), "party_y": frame.acts(b)},
+        )  # fmt: skip
+
+
+def _refusal(frame: Frame, a: Step, b: Step) -> Iterator[Difference]:
+    if a.may_refuse == b.may_refuse:
+        return
+    step, side = (a, frame.a) if a.may_refuse else (b, frame.b)
+    assert step.decision is not None
+    reasons = templates()["refusal.reasons" if step.decision.reasons else "refusal.no_reasons"]
+    # A step that a machine decides has no clause and no one who refuses.
+    stated = said(side, step, "refusal", step.decision.clauses, step.decision.basis)
+    yield frame.difference(
+        "refusal", "refusal", step.party, [a], [b],
+        said=(stated, None) if a.may_refuse else (None, stated),
+        values={"step": shown(step), "reasons": reasons},
+    )  # fmt: skip
+
+
+def _reasons(frame: Frame, a: Step, b: Step, cause: Difference | None) -> Iterator[Difference]:
+    if a.decision is None or b.decision is None or a.decision.reasons == b.decision.reasons or cause is not None:
+        return
+    step, side = (a, frame.a) if a.decision.reasons else (b, frame.b)
+    assert step.decision is not None
+    stated = said(side, step, "reasons", step.decision.clauses, step.decision.basis)
+    yield frame.difference(
+        "reasons", "reasons", frame.concerned(a, b), [a], [b],
+        said=(stated, None) if step is a else (None, stated), values={"step": shown(step)},
+    )  # fmt: skip
+
+
+def _refusal_messages(frame: Frame, a: Step, b: Step, cause: Difference | None) -> Iterator[Difference]:
+    mine, theirs = (set(step.decision.messages) if step.decision else set[str]() for step in (a, b))
+    for message in sorted(mine ^ theirs):
+        step, side = (a, frame.a) if message in mine else (b, frame.b)
+        assert step.decision is not None
+        stated = said(side, step, "refusal", step.decision.clauses, step.decision.basis)
+        yield frame.difference(
+            "message", "message.refusal", frame.concerned(a, b), [a], [b],
+            said=(stated, None) if step is a else (None, stated),
+            values={"step": shown(step), "message": message_words(message)}, cause=cause, about=message,
+        )  # fmt: skip
+
+
+def _condition(frame: Frame, a: Step, b: Step, cause: Difference | None) -> Iterator[Difference]:
+    if a.decision is None or b.decision is None or cause is not None:
+        return
+    mine, theirs = _ways(a, {}), _ways(b, frame.names)
+    if mine != theirs:
+        yield frame.difference(
+            "condition", "condition", frame.concerned(a, b), [a], [b],
+            said=(said(frame.a, a, "refusal"), said(frame.b, b, "refusal")),
+            values={"step": shown(a), "x": mine, "y": theirs},
+        )  # fmt: skip
+
+
+def _ways(step: Step, names: Mapping[str, str]) -> tuple[str, ...]:
+    """The conditions of the ways out. Where they lead is compared as the order of the steps."""
+    assert step.decision is not None
+    ways = step.decision.ways
+    return tuple(
+        sorted(f"{renamed(condition, names) or '*'} → {'…' if targets else '×'}" for condition, targets in ways)
+    )
+
+
+def _channel(frame: Frame, a: Step, b: Step) -> Iterator[Difference]:
+    if a.channel != b.channel and a.kind != "start" and "unstated" not in (a.channel, b.channel):
+        yield frame.difference(
+            "channel", "channel", frame.concerned(a, b), [a], [b],
+            said=(said(frame.a, a, "channel"), said(frame.b, b, "channel")),
+            values={"x": shown(a), "y": shown(b), "how_x": templates()[f"channel.{a.channel}"],
+                    "how_y": templates()[f"channel.{b.channel}"]},
+        )  # fmt: skip
+
+
+def _duty(frame: Frame, a: Step, b: Step, cause: Difference | None) -> Iterator[Difference]:
+    if a.duty != b.duty and a.duty and b.duty:
+        yield frame.difference(
+            "duty", "duty", frame.concerned(a, b), [a], [b],
+            said=(said(frame.a, a, "duty"), said(frame.b, b, "duty")),
+            values={"step": shown(a), "x": _duty_words(a.duty), "y": _duty_words(b.duty)}, cause=cause,
+        )  # fmt: skip
+
+
+def _duty_words(duty: str) -> Words:
+    return templates().get(f"duty.{duty}", Words(duty))
+
+
+# What holds for all that is done at one desk in one act ------------------------------------------------------------
+
+
+def _at_the_desk(frame: Frame, a: Step, b: Step, cause: Difference | None) -> Iterator[Difference]:
+    """Menu, batch, deadline and reminders: those of the whole act, said once, of its last step."""
+    if _leads(a) and _leads(b) and frame.counterpart.get(a.act[-1]) == b.act[-1]:
+        return
+    acts = _act(frame.a, a), _act(frame.b, b)
+    yield from _deadline(frame, a, b, acts, cause)
+    yield from _reminders(frame, a, b, acts, cause)
+    yield from _batch(frame, a, b, acts, cause)
+    yield from _menu(frame, a, b, acts, cause)
+
+
+def _leads(step: Step) -> bool:
+    return bool(step.act) and step.act[-1] != step.id
+
+
+def _act(side: Side, step: Step) -> list[Step]:
+    """The steps of an act, for its last one; for any other step it alone."""
+    return [side.by_id[member] for member in step.act] if step.act and not _leads(step) else [step]
+
+
+Acts = tuple[list[Step], list[Step]]
+
+
+def _said_of(side: Side, act: Sequence[Step], aspect: str) -> Said:
+    """What the steps of an act say of an aspect; the last one speaks for it."""
+    return said(side, act[-1], aspect)
+
+
+def _contrast(
+    frame: Frame,
+    kind: str,
+    pair: tuple[Step, Step],
+    x: Value,
+    y: Value,
+    stated: tuple[Said, Said],
+    cause: Difference | None,
+) -> Iterator[Difference]:
+    """A value that both give, or one does. An empty one is none."""
+    if x != y:
+        yield frame.difference(
+            kind, kind, frame.concerned(*pair), [pair[0]], [pair[1]],
+            said=(stated[0] if x else None, stated[1] if y else None),
+            values={"step": shown(pair[0] if x else pair[1]), "x": x or y, "y": y}, cause=cause,
+        )  # fmt: skip
+
+
+def _deadline(frame: Frame, a: Step, b: Step, acts: Acts, cause: Difference | None) -> Iterator[Difference]:
+    x, y = (tuple(map(days, sorted({step.deadline for step in act if step.deadline}))) for act in acts)
+    stated = _said_of(frame.a, acts[0], "deadline"), _said_of(frame.b, acts[1], "deadline")
+    yield from _contrast(frame, "deadline", (a, b), x, y, stated, cause)
+
+
+def days(deadline: str) -> Words:
+    if not deadline.isdecimal():
+        return Words(deadline)
+    found = templates()["days"]
+    return Words(found.zh.format(days=deadline), found.en.format(days=deadline))
+
+
+def _reminders(frame: Frame, a: Step, b: Step, acts: Acts, cause: Difference | None) -> Iterator[Difference]:
+    mine, theirs = ({reminder for step in act for reminder in step.reminders} for act in acts)
+    x, y = (
+        tuple(_reminder_words(reminder) for reminder in sorted(only, key=lambda item: (item.day, item.does)))
+        for only in (mine - theirs, theirs - mine)
+    )
+    stated = tuple(_said_reminder(act) for act in acts)
+    yield from _contrast(frame, "reminder", (a, b), x, y, (stated[0], stated[1]), cause)
+
+
+def _said_reminder(act: Sequence[Step]) -> Said:
+    timers = [item for step in act for item in step.folded if item.role.startswith("due")]
+    clauses = tuple(dict.fromkeys(clause for item in timers for clause in item.clauses))
+    return Said(clauses, "practice" if any(item.basis != "text" for item in timers) else "text")
+
+
+def _reminder_words(reminder: Reminder) -> Words:
+    when = _when(reminder.day)
+    does = [templates().get(f"topic.{word}", Words(word)) for word in reminder.does.split()[:1]]
+    stops = templates()["reminder.interrupts"] if reminder.interrupting else NOTHING
+    zh, en = (" ".join(filter(None, [item.text(locale) for item in (when, *does, stops)])) for locale in LOCALES)
+    return Words(zh, en)
+
+
+def _when(day: str) -> Words:
+    """The day of a timer in words, where it is counted from the due day."""
+    try:
+        shift = expressions.due_shift(day)
+    except BadExpression:
+        return Words(day)
+    pattern = templates()["reminder.on" if shift == 0 else "reminder.before" if shift < 0 else "reminder.after"]
+    return Words(pattern.zh.format(days=abs(shift)), pattern.en.format(days=abs(shift)))
+
+
+def _batch(frame: Frame, a: Step, b: Step, acts: Acts, cause: Difference | None) -> Iterator[Difference]:
+    x, y = (all(step.batch for step in act) for act in acts)
+    if x != y:
+        side, act = (frame.a, acts[0]) if x else (frame.b, acts[1])
+        stated = _said_of(side, act, "batch")
+        yield frame.difference(
+            "batch", "batch", frame.concerned(a, b), [a], [b],
+            said=(stated, None) if x else (None, stated), values={"step": shown(act[-1])}, cause=cause,
+        )  # fmt: skip
+
+
+def _menu(frame: Frame, a: Step, b: Step, acts: Acts, cause: Difference | None) -> Iterator[Difference]:
+    x, y = (tuple(dict.fromkeys(step.menu for step in act if step.menu.zh)) for act in acts)
+    stated = said_menu(frame.a, acts[0]), said_menu(frame.b, acts[1])
+    yield from _contrast(frame, "menu", (a, b), x, y, stated, cause)
+
+
+# Messages --------------------------------------------------------------------------------------------------------
+
+
+def _outcome(frame: Frame, a: Step, b: Step) -> Iterator[Difference]:
+    if a.outcome != b.outcome:
+        x, y = (templates().get(f"outcome.{step.outcome}", Words(step.outcome)) for step in (a, b))
+        stated = said(frame.a, a, "outcome"), said(frame.b, b, "outcome")
+        yield from _contrast(frame, "outcome", (a, b), x if a.outcome else "", y if b.outcome else "", stated, None)
+
+
+def _contacts(frame: Frame, a: Step, b: Step) -> Iterator[Difference]:
+    """Whom a step tells, and from whom it hears, outside the pools."""
+    mine, theirs = set(a.contacts), {(way, frame.matching.parties.get(name, name)) for way, name in b.contacts}
+    for way, name in sorted(mine ^ theirs):
+        step, side = (a, frame.a) if (way, name) in mine else (b, frame.b)
+        stated = said(side, step, "message")
+        yield frame.difference(
+            "message", f"message.{way}", frame.concerned(a, b), [a], [b],
+            said=(stated, None) if step is a else (None, stated),
+            values={"step": shown(step), "other": party_words(name)}, about=name,
+        )  # fmt: skip
+
+
+def message_words(message: str) -> Words:
+    """A message by its name in the contract, or a service by its topic."""
+    known = templates()
+    return known.get(f"message.{message}") or known.get(f"topic.{message.split(' ')[0]}") or Words(message)
+
+
+# Words -----------------------------------------------------------------------------------------------------------
+
+
+def _clause(frame: Frame, a: Step, b: Step) -> Iterator[Difference]:
+    """Another sentence, or another basis, under the same document."""
+    if not frame.same_document:
+        return
+    pairs = [(_grounds(one), _grounds(other)) for one, other in _beside(a, b)]
+    if any(one != other for one, other in pairs):
+        x, y = (tuple(pair[half] for pair in pairs if pair[0] != pair[1]) for half in (0, 1))
+        stated = Said(a.clauses, a.basis), Said(b.clauses, b.basis)
+        yield from _contrast(frame, "clause", (a, b), x, y, stated, None)
+
+
+def _beside(a: Step, b: Step) -> Iterator[tuple[Grounded, Grounded]]:
+    """Two steps, and all within them that stands for the same."""
+    yield a, b
+    yield from same_role(a.folded, b.folded)
+    yield from matched_fields(a.fields, b.fields)
+
+
+def _grounds(item: Grounded) -> Words:
+    basis = templates()[f"basis.{item.basis}"] if item.basis in BASES else Words(item.basis)
+    clauses = "、".join(item.clauses) or "—"
+    return Words(f"{clauses}（{basis.zh}）", f"{clauses} ({basis.en})")
+
+
+def _reworded(frame: Frame, a: Step, b: Step, moved: bool) -> Iterator[Difference]:
+    """All words of a step that are written otherwise, in one finding."""
+    pairs = list(_word_pairs(frame, a, b, moved))
+    found = {(one.words.zh, other.words.zh): (one, other) for one, other in reversed(pairs)}
+    if pairs := list(reversed(found.values())):
+        mine, theirs = ([pair[half] for pair in pairs] for half in (0, 1))
+        yield frame.difference(
+            "reworded", "reworded", frame.concerned(a, b), [a], [b],
+            said=(_said_in(mine, a), _said_in(theirs, b)),
+            values={"step": shown(a), "pairs": tuple(_as_pair(one.words, other.words) for one, other in pairs)},
+        )  # fmt: skip
+
+
+def _word_pairs(frame: Frame, a: Step, b: Step, moved: bool) -> Iterator[tuple[Written, Written]]:
+    if differs(a.label, b.label) and not (moved and likeness(a.label.zh, b.label.zh) < _ONE_WORDING):
+        yield _written(frame.a, a), _written(frame.b, b)
+    for one, other in same_role(a.folded, b.folded):
+        if differs(one.label, other.label):
+            yield _written(frame.a, one), _written(frame.b, other)
+    yield from field_words(a, b)
+
+
+def _written(side: Side, item: Step | Folded) -> Written:
+    return Written(item.label, where(side, item.label.zh, item.clauses), item.basis)
+
+
+def same_role(mine: Sequence[Folded], theirs: Sequence[Folded]) -> Iterator[tuple[Folded, Folded]]:
+    """What is folded into two steps in the same way."""
+    for role in dict.fromkeys(item.role for item in mine):
+        halves = [[item for item in folded if item.role == role] for folded in (mine, theirs)]
+        if len(halves[0]) == len(halves[1]):
+            yield from zip(*halves, strict=True)
+
+
+def _said_in(written: Sequence[Written], step: Step) -> Said:
+    """Where the words stand; the document's own words count for more than ours."""
+    bases = {item.basis for item in written}
+    clauses = tuple(dict.fromkeys(clause for item in written for clause in item.clauses))
+    return Said(clauses or step.clauses[:1], "text" if "text" in bases else min(bases))
+
+
+def _as_pair(one: Words, other: Words) -> Words:
+    pattern = templates()["written"]
+    return Words(pattern.zh.format(x=one.zh, y=other.zh), pattern.en.format(x=one.text("en"), y=other.text("en")))

@@ -1,0 +1,92 @@
+"""A comparison as JSON. `data/schema.json` is its schema, `docs/comparison.md` explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from engine.comparison.model import Agreement, Comparison, Difference, Match, Run, Side
+from engine.comparison.sentences import LOCALES, Words
+from engine.comparison.verdict import verdict
+
+Json = dict[str, Any]
+
+
+def as_json(found: Comparison) -> Json:
+    """All of a comparison, in both languages."""
+    return {
+        "a": _side(found.a),
+        "b": _side(found.b),
+        "verdict": [_words(sentence) for sentence in verdict(found)],
+        "matches": [_match(group) for group in found.matches if group.a and group.b],
+        "pairs": [_match(pair) for pair in found.pairs],
+        "unmatched": {
+            "a": [step for group in found.matches if not group.b for step in group.a],
+            "b": [step for group in found.matches if not group.a for step in group.b],
+        },
+        "elements": [[mine, theirs] for mine, theirs in sorted(found.elements.items())],
+        "differences": [_difference(found, difference) for difference in found.differences],
+        "same": [_agreement(found, agreement) for agreement in found.same],
+        "questions": [_agreement(found, agreement) for agreement in found.questions],
+        "layout_only": found.layout_only,
+        "decided": found.decided,
+    }
+
+
+def _side(side: Side) -> Json:
+    return {"key": side.key, "label": _words(side.label), "documented": bool(side.sentences)}
+
+
+def _words(words: Words) -> Json:
+    return {locale: words.text(locale) for locale in LOCALES}
+
+
+def _match(match: Match) -> Json:
+    return {"a": list(match.a), "b": list(match.b), "confidence": match.confidence}
+
+
+def _difference(found: Comparison, difference: Difference) -> Json:
+    run = {} if difference.run is None else {"run": _run(difference.run)}
+    return {
+        "id": difference.key,
+        "kind": difference.kind,
+        "severity": difference.severity,
+        "party": difference.party,
+        "a": list(difference.a),
+        "b": list(difference.b),
+        "text": {locale: difference.text(locale) for locale in LOCALES},
+        "standing": difference.standing,
+        "basis": difference.basis,
+        "cause": difference.cause,
+        "quotes": _quotes(found, difference.clauses_a, difference.clauses_b),
+    } | run
+
+
+def _agreement(found: Comparison, agreement: Agreement) -> Json:
+    return {
+        "party": agreement.party,
+        "a": list(agreement.a),
+        "b": list(agreement.b),
+        "text": {locale: agreement.text(locale) for locale in LOCALES},
+        "quotes": _quotes(found, agreement.clauses_a, agreement.clauses_b),
+    }
+
+
+def _quotes(found: Comparison, clauses_a: Sequence[str], clauses_b: Sequence[str]) -> Json:
+    return {"a": _quoted(found.a, clauses_a), "b": _quoted(found.b, clauses_b)}
+
+
+def _quoted(side: Side, clauses: Sequence[str]) -> list[Json]:
+    """Each clause with its sentence; None where there is no document to quote."""
+    known = side.by_clause
+    return [{"clause": clause, "text": known[clause].text if clause in known else None} for clause in clauses]
+
+
+def _run(run: Run) -> Json:
+    return {
+        "side": run.side,
+        "moves": [
+            {"kind": move.kind, "pool": move.pool, "element": move.element, "passed": list(move.passed)}
+            for move in run.moves
+        ],
+    }
