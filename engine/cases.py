@@ -131,9 +131,16 @@ task = sa.Table(
         "organisation_id",
         "duty",
         "due_at",
-        # Which cases a party holds, and which are late, is read from this index alone.
-        "party",
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    ),
+    # Who has which case, and which are late, in the order of the cases: what a query of a whole country goes along.
+    sa.Index(
+        "ix_task_open_case_id",
         "case_id",
+        "party",
+        "organisation_id",
+        "due_at",
         postgresql_where=sa.text("state = 'open'"),
         sqlite_where=sa.text("state = 'open'"),
     ),
@@ -900,6 +907,14 @@ def startable(connection: Connection, actor: Actor, *, at: datetime) -> list[Ver
     assert actor.organisation_id is not None
     province = organisations.get(connection, actor.organisation_id).province_code
     return procedures.plain_serving(connection, province or "", at=at)
+
+
+def startable_as(connection: Connection, actor: Actor, kind: str, *, at: datetime) -> Version:
+    """The one of this name among them. Raises `NotFound`."""
+    found = next((version for version in startable(connection, actor, at=at) if version.kind == kind), None)
+    if found is None:
+        raise NotFound(N_("There is no such procedure in force for your organisation."))
+    return found
 
 
 def start_plain(

@@ -77,7 +77,10 @@ def search(
     Raises `NotFound` for a place outside it.
     """
     require(actor, "query")
-    return _page(connection, actor, _matching(connection, actor, filters, at), filters.within, page, size)
+    matching = _matching(connection, actor, filters, at)
+    # Those that somebody has are nearly all among the newest, so they are counted from that end.
+    counted = _newest_first(matching) if _held(filters, at) else matching
+    return _page(connection, actor, matching, counted, filters.within, page, size)
 
 
 def search_after(
@@ -153,9 +156,15 @@ def school_years(connection: Connection) -> range:
 
 
 def _page(
-    connection: Connection, actor: Actor, matching: sa.Select[Any], seen_from: int | None, page: int, size: int
+    connection: Connection,
+    actor: Actor,
+    matching: sa.Select[Any],
+    counted: sa.Select[Any],
+    seen_from: int | None,
+    page: int,
+    size: int,
 ) -> Found:
-    total = connection.scalar(sa.select(sa.func.count()).select_from(matching.limit(COUNTED + 1).subquery())) or 0
+    total = connection.scalar(sa.select(sa.func.count()).select_from(counted.limit(COUNTED + 1).subquery())) or 0
     page = max(page, 1)
     ids = connection.scalars(_newest_first(matching).limit(size).offset((page - 1) * size)).all()
     return Found(_in_order(connection, actor, ids, seen_from), total, page, size)

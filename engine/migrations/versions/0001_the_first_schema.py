@@ -689,7 +689,14 @@ def upgrade() -> None:
         batch_op.create_index("ix_task_case_id", ["case_id"], unique=False)
         batch_op.create_index(
             "ix_task_open",
-            ["organisation_id", "duty", "due_at", "party", "case_id"],
+            ["organisation_id", "duty", "due_at"],
+            unique=False,
+            postgresql_where=sa.text("state = 'open'"),
+            sqlite_where=sa.text("state = 'open'"),
+        )
+        batch_op.create_index(
+            "ix_task_open_case_id",
+            ["case_id", "party", "organisation_id", "due_at"],
             unique=False,
             postgresql_where=sa.text("state = 'open'"),
             sqlite_where=sa.text("state = 'open'"),
@@ -700,6 +707,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     with op.batch_alter_table("task", schema=None) as batch_op:
         batch_op.drop_index("ix_task_person_id_closed_at")
+        batch_op.drop_index(
+            "ix_task_open_case_id", postgresql_where=sa.text("state = 'open'"), sqlite_where=sa.text("state = 'open'")
+        )
         batch_op.drop_index(
             "ix_task_open", postgresql_where=sa.text("state = 'open'"), sqlite_where=sa.text("state = 'open'")
         )
