@@ -89,7 +89,8 @@ def named(connection: Connection, organisation_ids: Iterable[int]) -> dict[int, 
     wanted = list(organisation_ids)
     if not wanted:
         return {}
-    return {found.id: found for found in _many(connection, sa.select(organisation).where(organisation.c.id.in_(wanted)))}
+    found = _many(connection, sa.select(organisation).where(organisation.c.id.in_(wanted)))
+    return {each.id: each for each in found}
 
 
 def by_code(connection: Connection, code: str) -> Organisation:
