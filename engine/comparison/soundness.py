@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import islice
 from typing import Any
 
 from engine.bpmn.checks import Finding
@@ -161,7 +162,8 @@ def _endless(space: Space) -> list[int]:
         for edge in edges:
             behind[edge.target].append(state)
     ending = _reached([*space.ends, *space.cut], behind)
-    return [state for state in range(len(space.states)) if state not in ending][:1]
+    endless = (state for state in range(len(space.states)) if state not in ending)
+    return list(islice((state for state in endless if not space.is_over(state)), 1))
 
 
 def _reached(origins: Iterable[int], steps: list[list[int]]) -> set[int]:

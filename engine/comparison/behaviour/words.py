@@ -32,8 +32,9 @@ def _answer(space: Space, node: Node, name: str, value: object, locale: str) -> 
     options = {option.id: option for item in node.form if item.id == name for option in item.options}
     if value in options:
         return options[str(value)].label(locale)
-    said = "—" if value is None else str(value).lower()
-    return f"{name} = {said}"
+    if value is None:
+        return "—"
+    return f"{name} = {str(value).lower()}"
 
 
 def _way(space: Space, flow_id: str, locale: str) -> str:
