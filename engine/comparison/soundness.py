@@ -21,7 +21,7 @@ from typing import Any
 
 from engine.bpmn.checks import Finding
 from engine.bpmn.graph import GATEWAYS, Pool, ProcessGraph
-from engine.comparison.behaviour import Space, collaboration, explore
+from engine.comparison.behaviour import BOUND, Space, collaboration, explore
 from engine.comparison.behaviour.net import Place, Role
 from engine.comparison.behaviour.space import Edge, Mail
 from engine.comparison.behaviour.words import in_words
@@ -29,21 +29,21 @@ from engine.comparison.model import Run
 from engine.errors import N_
 
 
-def findings(graph: ProcessGraph) -> list[Finding]:
-    """What is wrong with the runs of a file."""
-    return list(_findings(graph))
+def findings(graph: ProcessGraph, *, bound: int = BOUND) -> list[Finding]:
+    """What is wrong with the runs of a file, as far as so many states tell."""
+    return list(_findings(graph, bound))
 
 
 # A page asks for the same version again and again.
 @lru_cache(maxsize=64)
-def _findings(graph: ProcessGraph) -> tuple[Finding, ...]:
+def _findings(graph: ProcessGraph, bound: int) -> tuple[Finding, ...]:
     pools = collaboration(graph)
-    space = explore(pools, graph.message_flows)
+    space = explore(pools, graph.message_flows, bound=bound)
     found = [*_waits(space), *_doubles(space), *_unread(space), *_never(space)]
     if not any(finding.rule == "more-than-one-token" for finding in found) and any(
         net.may_double for net in space.nets
     ):
-        found += _near_doubles(explore(pools, graph.message_flows, pauses=True))
+        found += _near_doubles(explore(pools, graph.message_flows, bound=bound, pauses=True))
     return (*found, *_undecided(space, graph))
 
 

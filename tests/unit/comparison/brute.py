@@ -8,6 +8,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from engine.bpmn import runtime
@@ -29,7 +30,7 @@ Marking = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 
 
 class TooMuch(Exception):
-    """More than a test waits for, or a walk in circles."""
+    """A walk in circles that nobody ends."""
 
 
 @dataclass
@@ -62,14 +63,19 @@ class Table:
         self.played = Played()
 
     def play(self, most: int) -> Played:
+        try:
+            self.played.whole = self._all(most)
+        except TooMuch:
+            self.played.whole = False
+        return self.played
+
+    def _all(self, most: int) -> bool:
+        """Play from state to state. Whether there are no more of them."""
         first: State = (tuple(Seat() for _ in self.specifications), ())
         seen = {self._key(first)}
         ahead = deque([first])
-        while ahead:
+        while ahead and len(seen) <= most:
             state = ahead.popleft()
-            if len(seen) > most:
-                self.played.whole = False
-                return self.played
             moved = False
             for after in self._moves(state):
                 moved = True
@@ -77,62 +83,72 @@ class Table:
                     seen.add(self._key(after))
                     ahead.append(after)
             self._note(state, over=not moved)
-        return self.played
+        return not ahead
 
     # Moves
 
     def _moves(self, state: State) -> Iterator[State]:
         seats, mail = state
         if seats[0].state is None:
-            yield from self._took(state, 0, lambda _, service: runtime.start(self.specifications[0], service))
+            yield from self._after(state, 0, self._steps(0, None))
             return
         for number, seat in enumerate(seats):
             if seat.state is not None and not seat.ended:
-                yield from self._moves_of(state, number)
+                yield from self._after(state, number, self._steps(number, seat.state))
         for to, name in dict.fromkeys(mail):
-            yield from self._delivered(state, to, name)
+            left = list(mail)
+            left.remove((to, name))
+            without: State = (seats, tuple(left))
+            steps = self._told(to, seats[to].state, name)
+            yield from self._after(without, to, steps)
+            if not steps and name in MESSAGES and not MESSAGES[name].required:
+                yield without
 
-    def _moves_of(self, state: State, number: int) -> Iterator[State]:
-        specification, seat = self.specifications[number], state[0][number]
-        assert seat.state is not None
-        live = runtime.load(specification, seat.state).live()
+    @cache  # noqa: B019  a table is thrown away with its game
+    def _steps(self, number: int, state: bytes | None) -> list[Step]:
+        """Whatever may happen to a pool without the other one."""
+        specification = self.specifications[number]
+        if state is None:
+            return list(self._played(lambda service: runtime.start(specification, service)))
+        live = runtime.load(specification, state).live()
+        acts: list[Callable[[Service], Step | None]] = []
         for task in live:
-            node = specification.pool.by_id[task.task_spec.bpmn_id]
             if task.task_spec.manual:
+                node = specification.pool.by_id[task.task_spec.bpmn_id]
                 for answer in answers(node, specification.pool):
-                    yield from self._took(state, number, completing(specification, task.id, answer))
+                    acts.append(partial(_complete, specification, state, task.id, answer))
             for timer in runtime._timers(task):
-                yield from self._took(state, number, firing(specification, Opened(task.id, timer.name)))
+                acts.append(partial(_fire, specification, state, Opened(task.id, timer.name)))
         awaited = Counter(name for task in live for name in runtime._awaited(task))
         self.played.ambiguous |= max(awaited.values(), default=0) > 1
-        for name in awaited if self.alone else ():
-            yield from self._took(state, number, delivering(specification, name))
+        acts += [partial(_deliver, specification, state, name) for name in awaited if self.alone]
+        return [step for act in acts for step in self._played(act)]
 
-    def _delivered(self, state: State, to: int, name: str) -> Iterator[State]:
-        seats, mail = state
-        left = list(mail)
-        left.remove((to, name))
-        without: State = (seats, tuple(left))
-        if seats[to].state is None:
-            start = self.specifications[to].pool.start
-            assert start is not None
-            if start.event is not None and start.event.message == name:
-                yield from self._took(without, to, starting(self.specifications[to], name))
-                return
-        elif runtime.deliver(self.specifications[to], seats[to].state, _quiet, name) is not None:
-            yield from self._took(without, to, delivering(self.specifications[to], name))
-            return
-        if name in MESSAGES and not MESSAGES[name].required:
-            yield without
+    @cache  # noqa: B019
+    def _told(self, number: int, state: bytes | None, name: str) -> list[Step]:
+        """What a message may do to a pool; nothing where nobody waits for it."""
+        specification = self.specifications[number]
+        if state is not None:
+            return list(self._played(partial(_deliver, specification, state, name)))
+        start = specification.pool.start
+        if start is None or start.event is None or start.event.message != name:
+            return []
+        return list(self._played(lambda service: runtime.start_by_message(specification, service, name)))
 
-    def _took(self, state: State, number: int, act: Callable[[bytes | None, Service], Step]) -> Iterator[State]:
+    def _played(self, act: Callable[[Service], Step | None]) -> Iterator[Step]:
         """What may come of one act: again for each way in which its services may answer."""
-        seats, mail = state
-        pool = self.specifications[number].pool
         for service in services():
-            step = act(seats[number].state, service)
+            step = act(service)
+            if step is None:
+                return
             if any(isinstance(failure.error, OverBudget) for failure in step.failures):
                 raise TooMuch
+            yield step
+
+    def _after(self, state: State, number: int, steps: list[Step]) -> Iterator[State]:
+        seats, mail = state
+        pool = self.specifications[number].pool
+        for step in steps:
             self.played.happened |= {(number, node) for node in step.passed}
             seat = Seat(step.state, step.ended, step.outcome)
             after = (*seats[:number], seat, *seats[number + 1 :])
@@ -151,7 +167,7 @@ class Table:
     def _note(self, state: State, *, over: bool) -> None:
         seats, mail = state
         marking = tuple(
-            (tuple(self._tokens(number, seat)), tuple(sorted(name for to, name in mail if to == number)))
+            (tuple(self._tokens(number, seat.state)), tuple(sorted(name for to, name in mail if to == number)))
             for number, seat in enumerate(seats)
         )
         self.played.markings.add(marking)
@@ -162,11 +178,12 @@ class Table:
             self.played.outcomes.add(tuple(seat.outcome for seat in seats))
             self.played.unread |= {name for _, name in mail}
 
-    def _tokens(self, number: int, seat: Seat) -> list[str]:
+    @cache  # noqa: B019
+    def _tokens(self, number: int, state: bytes | None) -> list[str]:
         """The elements with a token. The timers of a task stand where it stands, and are none of their own."""
-        if seat.state is None:
+        if state is None:
             return []
-        live = runtime.load(self.specifications[number], seat.state).live()
+        live = runtime.load(self.specifications[number], state).live()
         nodes = [(task.task_spec.bpmn_id, task.parent.task_spec.name) for task in live]
         pool = self.specifications[number].pool
         found = [(node, before) for node, before in nodes if not pool.by_id[node].attached_to]
@@ -234,21 +251,15 @@ def services() -> Iterator[Service]:
         script[-1] = False
 
 
-def _quiet(node: Node, _variables: Mapping[str, Any]) -> dict[str, bool]:
-    return dict.fromkeys(TOPICS[node.topic].results, True)
+def _complete(
+    specification: Specification, state: bytes, key: int, answer: Mapping[str, Any], service: Service
+) -> Step:
+    return runtime.complete(specification, state, service, key, answer)
 
 
-def completing(specification: Specification, key: int, answer: Mapping[str, Any]) -> Callable[..., Step]:
-    return lambda state, service: runtime.complete(specification, state, service, key, answer)
+def _fire(specification: Specification, state: bytes, timer: Opened, service: Service) -> Step:
+    return runtime.fire(specification, state, service, timer)
 
 
-def firing(specification: Specification, timer: Opened) -> Callable[..., Step]:
-    return lambda state, service: runtime.fire(specification, state, service, timer)
-
-
-def delivering(specification: Specification, name: str) -> Callable[..., Step | None]:
-    return lambda state, service: runtime.deliver(specification, state, service, name)
-
-
-def starting(specification: Specification, name: str) -> Callable[..., Step]:
-    return lambda _, service: runtime.start_by_message(specification, service, name)
+def _deliver(specification: Specification, state: bytes, name: str, service: Service) -> Step | None:
+    return runtime.deliver(specification, state, service, name)
