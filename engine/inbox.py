@@ -414,6 +414,7 @@ class Holder:
 
     organisation_id: int
     name: str
+    name_en: str | None
     step: Node
     due_at: datetime | None
 
@@ -510,8 +511,8 @@ def holders(connection: Connection, case_ids: Sequence[int]) -> dict[int, list[H
     found: dict[int, list[Holder]] = {}
     rows = connection.execute(
         sa.select(
-            task.c.case_id, task.c.organisation_id, organisation.c.name, task.c.version_id, task.c.side, task.c.node,
-            task.c.due_at,
+            task.c.case_id, task.c.organisation_id, organisation.c.name, organisation.c.name_en, task.c.version_id,
+            task.c.side, task.c.node, task.c.due_at,
         )
         .join(organisation, task.c.organisation_id == organisation.c.id)
         .where(task.c.case_id.in_(case_ids), task.c.state == "open")
@@ -519,7 +520,8 @@ def holders(connection: Connection, case_ids: Sequence[int]) -> dict[int, list[H
     )  # fmt: skip
     for row in rows:
         node = procedures.load(connection, row.version_id).node(row.side, row.node)
-        found.setdefault(row.case_id, []).append(Holder(row.organisation_id, row.name, node, row.due_at))
+        holder = Holder(row.organisation_id, row.name, row.name_en, node, row.due_at)
+        found.setdefault(row.case_id, []).append(holder)
     return found
 
 

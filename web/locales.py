@@ -40,6 +40,11 @@ def own_name(name: str, name_en: str | None) -> str:
     return name_en if name_en and is_english() else name
 
 
+def own(named: Any, attribute: str = "name") -> str:
+    """An attribute that has an English twin (`name_en` beside `name`) in the reader's language."""
+    return own_name(getattr(named, attribute), getattr(named, f"{attribute}_en"))
+
+
 def message_of(error: XuejiError) -> str:
     return _filled(error.message, error)
 
@@ -77,6 +82,7 @@ def register(app: Flask) -> None:
         datetime=moment,
         datetime_words=moment_in_words,
         label=label,
+        own=own,
         message=message_of,
         remedy=remedy_of,
         masked=mask,

@@ -24,7 +24,7 @@ from engine.workdays import SHANGHAI
 from web.context import current_actor, now, reading, requires, transaction
 from web.deadlines import deadline_of
 from web.errors import shown_again_by
-from web.locales import day, label, own_name
+from web.locales import day, label, own, own_name
 from web.menus import query_words
 from web.paging import PAGE_SIZE, Page, page_number
 from web.searches import PARAMETER, recalled_search
@@ -245,8 +245,8 @@ def _cells(found: Transfer) -> list[str]:
     return [
         found.number, student.number, student.name, coded(student.gender, "gender"), day(student.birth_date),
         ", ".join(map(kind_words, found.kinds)), day(found.changed_on or found.started_at),
-        found.releasing_school, class_words(found.from_class), found.receiving_school, class_words(found.to_class),
-        _(STATE_WORDS[found.state].word), ", ".join(holder.name for holder in holders),
+        own(found, "releasing_school"), class_words(found.from_class), own(found, "receiving_school"),
+        class_words(found.to_class), _(STATE_WORDS[found.state].word), ", ".join(map(own, holders)),
         ", ".join(label(holder.step) for holder in holders), ", ".join(day(deadline.day) for deadline in deadlines),
         ", ".join(str(deadline.days_left) for deadline in deadlines),
     ]  # fmt: skip

@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from engine import accounts
 from engine.accounts import LoginRefused
 from engine.errors import N_, Invalid, XuejiError
+from engine.registry import organisations
 from web.context import (
     before_password,
     current_actor,
@@ -26,7 +27,7 @@ from web.context import (
 )
 from web.errors import START, shown_again_by
 from web.flash import SWITCHED, flash
-from web.locales import COOKIE, LOCALES
+from web.locales import COOKIE, LOCALES, own
 from web.words import duty
 
 blueprint = Blueprint("sessions", __name__)
@@ -92,10 +93,8 @@ def switch() -> ResponseReturnValue:
     membership_id = request.form.get("membership_id", 0, type=int)
     with transaction() as connection:
         actor = accounts.switch_membership(connection, own_session(), membership_id, at=now())
-    flash(
-        _("You now act for %(organisation)s as %(duty)s.", organisation=actor.organisation_name, duty=duty(actor.duty)),
-        SWITCHED,
-    )
+        office = organisations.get(connection, actor.organisation_id or 0)
+    flash(_("You now act for %(organisation)s as %(duty)s.", organisation=own(office), duty=duty(actor.duty)), SWITCHED)
     return redirect(_target() or START)
 
 

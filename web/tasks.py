@@ -26,7 +26,7 @@ from web.deadlines import deadline_of
 from web.errors import shown_again_by
 from web.flash import flash
 from web.inbox import Listing
-from web.locales import day, day_in_words, is_english, label
+from web.locales import day, day_in_words, is_english, label, own
 from web.words import decided
 
 blueprint = Blueprint("tasks", __name__)
@@ -230,7 +230,7 @@ def _what_became(task: Task, became: Completion) -> str:
 def now_with(holder: Holder) -> str:
     """Who has a case now, in which step, until when."""
     deadline = deadline_of(holder)
-    words = {"who": holder.name, "step": label(holder.step)}
+    words = {"who": own(holder), "step": label(holder.step)}
     if deadline is None:
         return str(_("Now with %(who)s: %(step)s.", **words))
     return str(_("Now with %(who)s: %(step)s, until %(day)s.", day=day_in_words(deadline.day), **words))

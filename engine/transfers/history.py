@@ -6,7 +6,7 @@ drafts, comments or attachments.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,7 @@ from engine.inbox import Task
 from engine.messages import Message
 from engine.procedures import Version
 from engine.registry import organisations
+from engine.registry.organisations import Organisation
 from engine.transfers.tables import RECEIVING, RELEASING, transfer
 from engine.workdays import SHANGHAI, Calendar
 
@@ -39,6 +40,7 @@ class Entry:
     side: str | None
     party: str
     organisation: str
+    organisation_en: str | None
     # The step, or nothing for a message or an end.
     node: Node | None = None
     message: Message | None = None
@@ -75,7 +77,7 @@ def _entry(item: Task, names: _Names, *, own: bool) -> Entry:
         at=item.closed_at,
         side=item.side,
         party=item.party,
-        organisation=names.offices.get(item.organisation_id, ""),
+        **names.office(item.organisation_id),
         node=item.node,
         result=item.result,
         opinion=item.opinion,
@@ -96,7 +98,7 @@ def _letters(connection: Connection, case_id: int, parties: dict[str, int], name
                 at=item.sent_at,
                 side=side,
                 party=item.sender,
-                organisation=names.offices.get(parties.get(item.sender), ""),
+                **names.office(parties.get(item.sender)),
                 message=item,
                 flow=drawn.get(side, {}).get(item.name),
             )
@@ -130,7 +132,7 @@ def _end(row: Any, parties: dict[str, int], names: _Names, *, own: bool) -> Entr
         at=row.ended_at,
         side=RECEIVING,
         party="receiving_school",
-        organisation=names.offices.get(parties.get("receiving_school"), ""),
+        **names.office(parties.get("receiving_school")),
         end=WITHDRAWN if withdrawn else CHECK_FAILED,
         opinion=row.withdrawal_reason,
         person=names.people.get(row.person_id) if own else None,
@@ -143,7 +145,7 @@ class _Names:
     """The people and offices that a history speaks of, by id."""
 
     people: dict[int | None, str]
-    offices: dict[int | None, str]
+    offices: Mapping[int, Organisation]
 
     @classmethod
     def read(
@@ -152,7 +154,12 @@ class _Names:
         wanted = {item.person_id for item in (*tasks, *acts) if item.person_id}
         people = connection.execute(sa.select(person.c.id, person.c.name).where(person.c.id.in_(wanted)))
         found = organisations.named(connection, {*offices, *(item.organisation_id for item in tasks)})
-        return cls({row.id: row.name for row in people}, {key: office.name for key, office in found.items()})
+        return cls({row.id: row.name for row in people}, found)
+
+    def office(self, organisation_id: int | None) -> dict[str, Any]:
+        """How `Entry` and `Hold` name an organisation."""
+        found = self.offices.get(organisation_id or 0)
+        return {"organisation": found.name if found else "", "organisation_en": found.name_en if found else None}
 
 
 # The clock ribbon ------------------------------------------------------------------------------------------------
@@ -164,6 +171,7 @@ class Hold:
 
     party: str
     organisation: str
+    organisation_en: str | None
     side: str | None
     steps: tuple[Node, ...]
     opened_at: datetime
@@ -214,7 +222,7 @@ def ribbon(connection: Connection, actor: Actor, case_id: int) -> list[Hold]:
 def _hold(item: Task, names: _Names) -> Hold:
     return Hold(
         party=item.party,
-        organisation=names.offices.get(item.organisation_id, ""),
+        **names.office(item.organisation_id),
         side=item.side,
         steps=(item.node,),
         opened_at=item.opened_at,

@@ -42,8 +42,10 @@ class Transfer:
     student: Summary
     receiving_school_id: int
     receiving_school: str
+    receiving_school_en: str | None
     releasing_school_id: int
     releasing_school: str
+    releasing_school_en: str | None
     from_class: ClassName
     to_class: ClassName
     reason: str | None
@@ -90,7 +92,9 @@ def summaries(
             _PLACE.c.receiving.label("in"),
             _PLACE.c.releasing.label("out"),
             _RECEIVING.c.name.label("receiving_school"),
+            _RECEIVING.c.name_en.label("receiving_school_en"),
             _RELEASING.c.name.label("releasing_school"),
+            _RELEASING.c.name_en.label("releasing_school_en"),
             _FROM.c.grade.label("from_grade"),
             _FROM.c.name.label("from_name"),
             _TO.c.grade.label("to_grade"),
@@ -122,8 +126,10 @@ def _transfer(row: Any, of: Summary, held: list[Holder]) -> Transfer:
         student=of,
         receiving_school_id=row.receiving_school_id,
         receiving_school=row.receiving_school,
+        receiving_school_en=row.receiving_school_en,
         releasing_school_id=row.releasing_school_id,
         releasing_school=row.releasing_school,
+        releasing_school_en=row.releasing_school_en,
         from_class=ClassName(row.from_grade, row.from_name),
         to_class=ClassName(row.to_grade, row.to_name),
         reason=row.reason,
@@ -183,6 +189,7 @@ class Holding:
     record_id: int
     school_id: int
     school: str
+    school_en: str | None
     # current: the school continues it. backup: what the former school keeps, for reading alone.
     state: str
     # Whether the actor may open it: a party that it lies in the jurisdiction of.
@@ -191,13 +198,16 @@ class Holding:
 
 def holdings(connection: Connection, actor: Actor, of: Transfer) -> list[Holding]:
     """Who of the two schools holds a record of the student, the one that continues it first."""
-    schools = {of.receiving_school_id: of.receiving_school, of.releasing_school_id: of.releasing_school}
+    schools = {
+        of.receiving_school_id: (of.receiving_school, of.receiving_school_en),
+        of.releasing_school_id: (of.releasing_school, of.releasing_school_en),
+    }
     works = is_party(connection, actor, of.case_id)
     found = [
         Holding(
             record_id,
             school_id,
-            schools[school_id],
+            *schools[school_id],
             state,
             works and organisations.governs(connection, actor.organisation_id or 0, school_id),
         )
