@@ -25,6 +25,10 @@ metadata = sa.MetaData(
     }
 )
 
+# What a column of ids can hold; anything above is nobody's.
+LARGEST_ID = 2**31 - 1
+LARGEST_LONG_ID = 2**63 - 1
+
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
     """An instant. Aware in Python, UTC in the database; SQLite would hand it back without its zone."""

@@ -7,6 +7,7 @@ They are filled from the error's own `values` after translation.
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -22,6 +23,8 @@ class XuejiError(Exception):
     code = "error"
     message = N_("That was not possible.")
     remedy = ""
+    # What led to it, where that is several things, as plain data: each with a `message` of its own.
+    causes: Sequence[Any] = ()
 
     def __init__(self, message: str | None = None, *, remedy: str | None = None, **values: Any) -> None:
         if message is not None:

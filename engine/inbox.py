@@ -120,13 +120,18 @@ class Task:
 
     @property
     def quotes(self) -> list[Quote]:
-        """What the document says of the act, each sentence once, by the step that it is said of most plainly."""
-        found: dict[str, Quote] = {}
-        for node in self.act:
-            for sentence in self.version.quote(node):
-                if sentence.text not in found or node.basis == "text":
-                    found[sentence.text] = Quote(sentence.clause, sentence.text, node.basis)
-        return list(found.values())
+        """What the document says of the act."""
+        return quotes(self.version, self.act)
+
+
+def quotes(version: Version, nodes: Sequence[Node]) -> list[Quote]:
+    """What the document says of these steps, each sentence once, by the step that it is said of most plainly."""
+    found: dict[str, Quote] = {}
+    for node in nodes:
+        for sentence in version.quote(node):
+            if sentence.text not in found or node.basis == "text":
+                found[sentence.text] = Quote(sentence.clause, sentence.text, node.basis)
+    return list(found.values())
 
 
 def confirmation(node: Node) -> tuple[Field, Field]:
@@ -424,6 +429,7 @@ class Completion:
     """What became of a case when a task was completed."""
 
     case_id: int
+    revision: int
     outcome: str | None
     holders: tuple[Holder, ...]
 
@@ -502,8 +508,8 @@ def _refuse_closed(connection: Connection, row: Any) -> None:
 
 def completion(connection: Connection, case_id: int) -> Completion:
     """What became of a case: its outcome, or who has it now."""
-    outcome = connection.scalar(sa.select(case.c.outcome).where(case.c.id == case_id))
-    return Completion(case_id, outcome, tuple(holders(connection, [case_id]).get(case_id, ())))
+    row = connection.execute(sa.select(case.c.revision, case.c.outcome).where(case.c.id == case_id)).one()
+    return Completion(case_id, row.revision, row.outcome, tuple(holders(connection, [case_id]).get(case_id, ())))
 
 
 def holders(connection: Connection, case_ids: Sequence[int]) -> dict[int, list[Holder]]:

@@ -94,7 +94,7 @@ procedure_version = sa.Table(
 
 
 class NotDeployable(Invalid):
-    """A version whose findings include errors. `findings` has them all."""
+    """A version whose findings include errors. `causes` has them all."""
 
     code = "not_deployable"
     message = N_("This version has errors and can not be deployed.")
@@ -102,7 +102,7 @@ class NotDeployable(Invalid):
 
     def __init__(self, findings: list[Finding], **values: Any) -> None:
         super().__init__(**values)
-        self.findings = findings
+        self.causes = self.findings = findings
 
 
 class DoesNotFit(NotDeployable):
@@ -254,6 +254,11 @@ class Version:
     def findings(self) -> list[Finding]:
         """What the rules find in the diagram, in its runs, in its fitness for its kind, and beside its document."""
         return [*checks.findings(self.graph), *soundness.findings(self.graph), *_kind(self), *_clauses(self)]
+
+
+def check(diagram: bytes, document: str = "", kind: str = TRANSFER) -> list[Finding]:
+    """What would be found in these files if they were uploaded. Raises `DiagramError`, `Invalid`."""
+    return Version(0, "", kind, 0, "", diagram, document).findings()
 
 
 def decode_document(content: bytes) -> str:

@@ -7,6 +7,7 @@ from jinja2 import StrictUndefined
 
 from web import (
     accounts,
+    api,
     applications,
     assets,
     attachments,
@@ -31,14 +32,15 @@ from web import (
     security,
     sessions,
     tasks,
+    tokens,
     transfers,
     words,
 )
 from web.context import Application, Xueji
 
 FEATURES = (
-    sessions, inbox, tasks, notices, applications, attachments, transfers, query, procedures, incidents, accounts,
-    organisations, calendar, regimes, audit,
+    sessions, tokens, inbox, tasks, notices, applications, attachments, transfers, query, procedures, incidents,
+    accounts, organisations, calendar, regimes, audit, api,
 )  # fmt: skip
 
 
@@ -50,7 +52,7 @@ def create_app(application: Application) -> Flask:
     # A misspelt variable is a mistake to be found by the first test, not a gap on the page.
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    for part in (locales, context, security, errors, assets, flash, frame, menus, deadlines, forms, paging, words):
+    for part in (locales, context, security, errors, assets, flash, frame, menus, deadlines, forms, paging, words, api):
         part.register(app)
     for feature in FEATURES:
         app.register_blueprint(feature.blueprint)

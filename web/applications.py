@@ -24,7 +24,7 @@ from engine.registry.classes import NoVacancy
 from engine.registry.lookups import StudentNotFound
 from engine.registry.organisations import Organisation
 from engine.registry.students import CheckFailure, Summary
-from engine.transfers import Ahead, AlreadyHere, AlreadyStarted, Application, Choice, Draft
+from engine.transfers import Ahead, AlreadyStarted, Application, Choice, Draft
 from web.attachments import keep
 from web.context import current_actor, now, reading, requires, settings, transaction, xueji
 from web.errors import shown_again_by, wants_json
@@ -461,7 +461,7 @@ def _sheet(entries: Entries, error: XuejiError | None) -> Sheet:
             errors=different | dict(entries.errors) | _errors(application, error),
             student=student,
             school=organisations.get(connection, student.place.school_id) if student and student.place else None,
-            failures=tuple(_failures(connection, application, student)) if student else (),
+            failures=tuple(transfers.would_refuse(connection, application, student)) if student else (),
         )
 
 
@@ -533,14 +533,6 @@ def _procedures(connection: Connection, application: Application) -> tuple[Proce
         ("releasing", application.releasing, application.releasing_rule),
     )
     return tuple(Procedure(side, known[rule.regime], version, rule) for side, version, rule in sides)
-
-
-def _failures(connection: Connection, application: Application, student: Summary) -> list[CheckFailure]:
-    """What would be refused later, said now."""
-    assert student.place is not None
-    if student.place.school_id == application.school.id:
-        return [CheckFailure(AlreadyHere.code, AlreadyHere.message, AlreadyHere.remedy)]
-    return transfers.stands_against(connection, student.id, school_id=student.place.school_id)
 
 
 def _errors(application: Application, error: XuejiError | None) -> dict[str, XuejiError]:

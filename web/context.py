@@ -18,15 +18,19 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.engine import Connection
 
 from engine import accounts
-from engine.accounts import LoginSession
+from engine.accounts import LoginSession, TokenUse
 from engine.audit import Actor
 from engine.db import Database
-from engine.errors import N_, XuejiError
+from engine.errors import N_, Forbidden, XuejiError
+from engine.jobs import Jobs
 from engine.permissions import require
 from engine.settings import Settings
 from web.navigation import Menus, no_menus
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+# Below it programs ask, and everything is JSON.
+API = "/api/"
 
 
 class Application(Protocol):
@@ -34,6 +38,7 @@ class Application(Protocol):
 
     settings: Settings
     database: Database
+    jobs: Jobs
 
     def clock(self) -> datetime: ...
 
@@ -58,6 +63,32 @@ class LoginRequired(XuejiError):
     code = "login_required"
     message = N_("Please log in.")
     remedy = N_("Your session may have ended. What you have typed is kept in this browser tab.")
+
+
+class TokenRequired(XuejiError):
+    """A request of a program that does not say who it acts for."""
+
+    status = 401
+    code = "token_required"
+    message = N_("This needs a token.")
+    remedy = N_("Send it as “Authorization: Bearer …”. Tokens are made on the page of one's own account.")
+
+
+class TokenRefused(XuejiError):
+    """A token that is unknown, over or revoked: not told apart."""
+
+    status = 401
+    code = "token_refused"
+    message = N_("This token does not hold, or no longer.")
+    remedy = N_("Make another one on the page of your account.")
+
+
+class PasswordTemporary(Forbidden):
+    """A session whose person has not yet replaced the password that an administrator gave."""
+
+    code = "password_temporary"
+    message = N_("Your password was set by an administrator.")
+    remedy = N_("Log in and choose one of your own before you go on.")
 
 
 def xueji() -> Xueji:
@@ -100,9 +131,29 @@ def own_session() -> LoginSession:
     return session
 
 
+def current_token() -> TokenUse | None:
+    """The token by which a program acts; None for people, who have sessions."""
+    token: TokenUse | None = g.get("token")
+    return token
+
+
 def current_actor() -> Actor:
     """Who acts. Raises `LoginRequired` on a public page that nobody has logged in to."""
-    return own_session().actor
+    token = current_token()
+    return token.actor if token else own_session().actor
+
+
+def is_for_programs() -> bool:
+    """Whether the request is one of the interface for programs."""
+    return request.path.startswith(API)
+
+
+def is_by_token() -> bool:
+    """Whether a program says by a token who it acts for. Then no cookie is read.
+
+    Nor is a form's token asked for: no page of another site can make a browser send this header.
+    """
+    return is_for_programs() and "Authorization" in request.headers
 
 
 def public(view: View) -> View:
@@ -166,6 +217,9 @@ def register(app: Flask) -> None:
 
 
 def _open_session() -> None:
+    if is_by_token():
+        _open_token()
+        return
     token = session_token()
     if not token or request.endpoint == "static":
         return
@@ -176,10 +230,27 @@ def _open_session() -> None:
             accounts.see(connection, g.session, settings=settings(), at=now())
 
 
+def _open_token() -> None:
+    scheme, _, secret = request.headers["Authorization"].partition(" ")
+    if scheme.lower() != "bearer":
+        return
+    with reading() as connection:
+        g.token = accounts.token_use(connection, secret.strip(), at=now())
+    if g.token and accounts.is_use_due(g.token, at=now()):
+        with transaction() as connection:
+            accounts.note_use(connection, g.token, at=now())
+
+
 def _require_login() -> ResponseReturnValue | None:
     view = current_app.view_functions.get(request.endpoint or "")
-    if view is None or request.endpoint == "static" or getattr(view, "public", False):
+    if view is None or request.endpoint == "static" or getattr(view, "public", False) or current_token():
         return None
+    if is_by_token():
+        raise TokenRefused
+    if current_session() is None and is_for_programs():
+        raise TokenRequired
     if own_session().password_temporary and not getattr(view, "before_password", False):
+        if is_for_programs():
+            raise PasswordTemporary
         return redirect(url_for("sessions.account"))
     return None

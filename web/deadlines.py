@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from flask import Flask, g
+from sqlalchemy.engine import Connection
 
 from engine import workdays
 from engine.workdays import Calendar, Due
@@ -38,6 +39,11 @@ def calendar() -> Calendar:
             g.calendar = workdays.load(connection)
     loaded: Calendar = g.calendar
     return loaded
+
+
+def prepare_calendar(connection: Connection) -> None:
+    """Load the calendar by a connection that is there already, before the first deadline is asked for."""
+    g.calendar = workdays.load(connection)
 
 
 def register(app: Flask) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
 from functools import wraps
 from inspect import signature
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, jsonify, redirect, render_template, request, url_for
+from flask import Flask, jsonify, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import MethodNotAllowed as MethodNotAllowedByRoutes
 
 from engine.errors import N_, Invalid, NotFound, XuejiError, describe
-from web.context import LoginRequired, current_session
+from web.context import LoginRequired, current_session, is_for_programs
 from web.flash import has_just_switched
 from web.locales import message_of, remedy_of
 
@@ -53,8 +57,36 @@ class TooLarge(XuejiError):
     remedy = N_("Choose a smaller one.")
 
 
-# What Flask itself finds out. Everything else of 4xx is a BadRequest.
+class Unreadable(XuejiError):
+    """A program's request that is not written as it should be."""
+
+    status = 400
+    code = "bad_request"
+    message = N_("The request can not be read.")
+    remedy = N_("Compare it with the description of the interface, /api/v1/openapi.json.")
+
+
+class MethodNotAllowed(XuejiError):
+    """A program's request for a path that there is, by a method that it does not have."""
+
+    status = 405
+    code = "method_not_allowed"
+    message = N_("This path does not answer to this method.")
+    remedy = N_("Compare it with the description of the interface, /api/v1/openapi.json.")
+
+
+class WrongMediaType(XuejiError):
+    """A program's request with a body of another kind."""
+
+    status = 415
+    code = "wrong_media_type"
+    message = N_("This is sent as %(expected)s.")
+    remedy = N_("Send the body in this form, and name it in the header Content-Type.")
+
+
+# What Flask itself finds out, for pages and for programs. Everything else of 4xx is a BadRequest, or Unreadable.
 KNOWN: dict[int, type[XuejiError]] = {404: NotFound, 405: NotFound, 413: TooLarge}
+KNOWN_TO_PROGRAMS: dict[int, type[XuejiError]] = {404: NotFound, 405: MethodNotAllowed, 413: TooLarge}
 
 
 def shown_again_by(page: Callable[..., ResponseReturnValue]) -> Callable[[View], View]:
@@ -82,22 +114,38 @@ def shown_again_by(page: Callable[..., ResponseReturnValue]) -> Callable[[View],
 
 
 def wants_json() -> bool:
-    if request.path.startswith("/api/"):
+    if is_for_programs():
         return True
     best = request.accept_mimetypes.best_match(["text/html", "application/json"], default="text/html")
     return best == "application/json"
 
 
 def as_json(error: XuejiError) -> dict[str, Any]:
-    """The one shape of an error: code, message, remedy, and what is wrong with each field."""
+    """The one shape of an error: code, message, remedy, what is wrong with each field, its facts, what led to it."""
     return {
         "error": {
             "code": error.code,
             "message": message_of(error),
             "remedy": remedy_of(error),
             "fields": {name: message_of(field) for name, field in fields_of(error).items()},
+            "details": {name: _plain(value) for name, value in error.values.items()},
+            "causes": [_cause(cause) for cause in error.causes],
         }
     }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
+
+
+def _cause(cause: Any) -> dict[str, Any]:
+    """A dataclass of the engine with its words filled in."""
+    values = asdict(cause)
+    filling = values.pop("values", None)
+    translated = {name: str(_(values[name])) for name in ("message", "remedy") if values.get(name)}
+    return values | {name: text % filling if filling else text for name, text in translated.items()}
 
 
 class Fields(dict[str, XuejiError]):
@@ -121,7 +169,8 @@ def register(app: Flask) -> None:
 
 def _answer(error: XuejiError) -> ResponseReturnValue:
     if wants_json():
-        return jsonify(as_json(error)), error.status
+        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 and is_for_programs() else {}
+        return jsonify(as_json(error)), error.status, headers
     if isinstance(error, LoginRequired):
         return _to_login()
     if request.method == "GET" and error.status in (403, 404) and has_just_switched():
@@ -150,7 +199,12 @@ def _asked_page() -> str | None:
 def _http(error: HTTPException) -> ResponseReturnValue:
     if error.code is None or error.code < 400:
         return error.get_response()
-    return _answer(KNOWN.get(error.code, BadRequest)())
+    if not is_for_programs():
+        return _answer(KNOWN.get(error.code, BadRequest)())
+    response = make_response(_answer(KNOWN_TO_PROGRAMS.get(error.code, Unreadable)()))
+    if isinstance(error, MethodNotAllowedByRoutes) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
 
 
 def _unexpected(error: Exception) -> ResponseReturnValue:

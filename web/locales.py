@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from engine.errors import XuejiError
 from engine.registry.numbers import mask
 from engine.workdays import SHANGHAI
-from web.context import current_session, settings
+from web.context import current_session, current_token, is_for_programs, settings
 
 LOCALES = {"zh_Hans_CN": "中文", "en": "English"}
 COOKIE = "locale"
@@ -27,6 +27,9 @@ def chosen_locale() -> str:
 
 def is_english() -> bool:
     return str(get_locale()).startswith("en")
+
+
+_ACCEPTED = {"zh": "zh_Hans_CN", "en": "en"}
 
 
 def label(described: Any) -> str:

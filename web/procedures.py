@@ -161,7 +161,7 @@ def check(version_id: int, error: XuejiError | None = None) -> str:
         sentences=procedures.changed_sentences(before, shown.version) if before else [],
         drawn=outline.drawn(shown.version),
         marks=marks,
-        finding_words=_finding_words,
+        finding_words=finding_words,
         name_of=outline.names(shown.version).get,
         blocked=checks.blocks(shown.findings),
         today=now().astimezone(SHANGHAI).date(),
@@ -169,7 +169,7 @@ def check(version_id: int, error: XuejiError | None = None) -> str:
     )
 
 
-def _finding_words(finding: Finding) -> str:
+def finding_words(finding: Finding) -> str:
     text = str(_(finding.message))
     return text % finding.values if finding.values else text
 

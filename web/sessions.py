@@ -116,12 +116,24 @@ def choose_locale() -> ResponseReturnValue:
 
 @blueprint.get("/account")
 @before_password
-def account(error: XuejiError | None = None) -> ResponseReturnValue:
+def account(error: XuejiError | None = None, made: str = "") -> str:
+    """One's own account. `made` is the secret of a token that has just been made."""
     session = own_session()
     assert session.actor.person_id is not None
     with reading() as connection:
         sessions = accounts.open_sessions(connection, session.actor.person_id, at=now())
-    return render_template("sessions/account.html", error=error, sessions=sessions, minimum=accounts.MINIMUM_PASSWORD)
+        tokens = accounts.tokens_of(connection, session.actor, at=now())
+        memberships = accounts.memberships_of(connection, session.actor.person_id)
+    return render_template(
+        "sessions/account.html",
+        error=error,
+        sessions=sessions,
+        minimum=accounts.MINIMUM_PASSWORD,
+        tokens=tokens,
+        memberships=memberships,
+        lifetimes=accounts.LIFETIMES,
+        made=made,
+    )
 
 
 @blueprint.post("/account/password")

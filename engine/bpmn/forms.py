@@ -8,7 +8,7 @@ its own, so that one pass decides it; `required` may speak of any.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -56,6 +56,45 @@ def check(fields: Sequence[Field], raw: Mapping[str, Any]) -> Values:
 def is_required(field: Field, values: Mapping[str, Any]) -> bool:
     """Whether a field must be filled in, given the form's other values."""
     return field.required or (bool(field.required_when) and _holds(field.required_when, values))
+
+
+def json_schema(fields: Sequence[Field]) -> dict[str, Any]:
+    """The form as JSON Schema (2020-12): what `check` takes, but for conditions, which stand in CEL.
+
+    A field that is not always there is required by none of it.
+    """
+    return {
+        "type": "object",
+        "properties": {field.id: _schema(field) for field in fields},
+        "required": [field.id for field in fields if field.required and not field.visible],
+        "additionalProperties": False,
+    }
+
+
+def _schema(field: Field) -> dict[str, Any]:
+    rules = _SCHEMAS.get(field.type, _SCHEMAS["string"])(field)
+    if not field.required or field.visible:
+        rules = {"anyOf": [rules, {"type": "null"}]}
+    return {"title": field.name or field.id} | rules
+
+
+def _number_schema(field: Field) -> dict[str, Any]:
+    bounds = {"minimum": field.minimum, "maximum": field.maximum}
+    return {"type": "integer"} | {name: bound for name, bound in bounds.items() if bound is not None}
+
+
+def _text_schema(field: Field) -> dict[str, Any]:
+    return {"type": "string", "maxLength": field.max_length or DEFAULT_MAX_LENGTH}
+
+
+_SCHEMAS: dict[str, Callable[[Field], dict[str, Any]]] = {
+    "string": _text_schema,
+    "file": _text_schema,
+    "long": _number_schema,
+    "boolean": lambda field: {"type": "boolean"},
+    "date": lambda field: {"type": "string", "format": "date"},
+    "enum": lambda field: {"enum": [option.id for option in field.options]},
+}
 
 
 def process_variables(fields: Sequence[Field], values: Mapping[str, Any]) -> Values:

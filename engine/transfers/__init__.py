@@ -19,6 +19,7 @@ from engine.transfers.applications import (
     prepare,
     stands_against,
     start,
+    would_refuse,
 )
 from engine.transfers.attachments import (
     Attachment,
@@ -43,7 +44,7 @@ from engine.transfers.drafts import (
     save_draft,
 )
 from engine.transfers.history import Entry, Hold, history, ribbon
-from engine.transfers.operations import may_withdraw, register, withdraw
+from engine.transfers.operations import Ended, NotWithdrawable, TooLate, may_withdraw, register, withdraw
 from engine.transfers.query import (
     Filters,
     Found,
@@ -72,12 +73,13 @@ from engine.transfers.waiting import Waiting, waiting_where
 
 __all__ = [
     "STATES", "Ahead", "AlreadyDeclined", "AlreadyHere", "AlreadyStarted", "Application", "Attachment",
-    "BadAttachment", "CheckFailed", "Choice", "Closed", "DataDiffer", "Draft", "DraftChanged", "Entry", "Filters",
-    "Found", "Hold", "Holding", "NumberCheck", "SchoolClosed", "TooManyToExport", "Transfer", "Waiting", "ahead",
-    "apply", "attach", "attachment_name", "by_number", "check_number", "decline", "differences", "discard", "draft",
-    "drafts_of_school", "examine", "export", "fitting", "forget_drafts", "forget_orphans", "get", "history",
-    "holdings", "is_party", "look_up", "looked_up", "may_withdraw", "new_uid", "open_attachment", "prepare",
-    "provinces", "regions", "register", "ribbon", "save_draft", "school_years", "search", "search_after", "shown",
-    "shown_all", "stands_against", "start", "started_by", "started_by_after", "summaries", "view_record",
-    "view_student", "waiting_where", "withdraw",
+    "BadAttachment", "CheckFailed", "Choice", "Closed", "DataDiffer", "Draft", "DraftChanged", "Ended", "Entry",
+    "Filters", "Found", "Hold", "Holding", "NotWithdrawable", "NumberCheck", "SchoolClosed", "TooLate",
+    "TooManyToExport", "Transfer", "Waiting", "ahead", "apply", "attach", "attachment_name", "by_number",
+    "check_number", "decline", "differences", "discard", "draft", "drafts_of_school", "examine", "export", "fitting",
+    "forget_drafts", "forget_orphans", "get", "history", "holdings", "is_party", "look_up", "looked_up",
+    "may_withdraw", "new_uid", "open_attachment", "prepare", "provinces", "regions", "register", "ribbon",
+    "save_draft", "school_years", "search", "search_after", "shown", "shown_all", "stands_against", "start",
+    "started_by", "started_by_after", "summaries", "view_record", "view_student", "waiting_where", "withdraw",
+    "would_refuse",
 ]  # fmt: skip

@@ -49,7 +49,7 @@ class AlreadyHere(Conflict):
 
 
 class CheckFailed(Conflict):
-    """What the real system would refuse later. `failures` say what and how to mend it."""
+    """What the real system would refuse later. `failures` say what and how to mend it, and are its causes."""
 
     code = "check_failed"
     message = N_("This student can not be transferred now.")
@@ -58,7 +58,7 @@ class CheckFailed(Conflict):
     def __init__(self, failures: list[CheckFailure]) -> None:
         super().__init__(failures[0].message, remedy=failures[0].remedy)
         self.code = failures[0].code
-        self.failures = failures
+        self.causes = self.failures = failures
 
 
 class SchoolClosed(Conflict):
@@ -321,6 +321,14 @@ def stands_against(
     if connection.scalar(other) not in (None, besides):
         failures.append(OTHER_TRANSFER)
     return failures
+
+
+def would_refuse(connection: Connection, application: Application, student: Summary) -> list[CheckFailure]:
+    """What would refuse an application for this student when it is saved."""
+    assert student.place is not None
+    if student.place.school_id == application.school.id:
+        return [CheckFailure(AlreadyHere.code, AlreadyHere.message, AlreadyHere.remedy)]
+    return stands_against(connection, student.id, school_id=student.place.school_id)
 
 
 # Starting --------------------------------------------------------------------------------------------------------

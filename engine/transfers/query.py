@@ -99,7 +99,8 @@ def search_after(
 
 def started_by(connection: Connection, actor: Actor, *, page: int = 1, size: int = PAGE) -> Found:
     """我发起的: the transfers that the person started, newest first."""
-    return _page(connection, actor, _started_by(actor), None, page, size)
+    matching = _started_by(actor)
+    return _page(connection, actor, matching, matching, None, page, size)
 
 
 def started_by_after(
