@@ -191,6 +191,7 @@ class Net:
         self.targets = [numbers[flow.target] for flow in self.flows]
         self.sources = [numbers[flow.source] for flow in self.flows]
         self.places = self._places(numbers, post)
+        self.merges = any(place.role is Role.MERGE for place in self.places)
         self.splits = any(len(self.branches(place)) > 1 for place in self.places)
         self._let_rest(self._in_circles())
         if pauses:

@@ -240,12 +240,36 @@ def explore(
     return space
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What came of an event in one pool; as in `Edge`."""
+
+    after: Standing
+    answers: tuple[Answer, ...]
+    mask: int
+    happened: tuple[tuple[int, int], ...]
+    path: tuple[str, ...]
+    sent: tuple[Mail, ...]
+
+    @classmethod
+    def of(cls, turn: Turn, after: Standing, pool: int, offset: int) -> _Outcome:
+        return cls(
+            after,
+            tuple(turn.answers),
+            reduce(or_, (1 << offset + number for number, _ in turn.happened)),
+            tuple((offset + number, before << offset) for number, before in turn.happened),
+            tuple(turn.path),
+            tuple(Mail(to, key, (pool, sender)) for to, key, sender in turn.sent),
+        )
+
+
 class _Explorer:
     def __init__(self, space: Space, bound: int) -> None:
         self.space = space
         self.bound = bound
         self.work = 0
         self.numbers: dict[State, int] = {}
+        self.known: dict[object, list[_Outcome]] = {}
 
     def explore(self) -> None:
         self._number(State(tuple(Standing() for _ in self.space.nets)))
@@ -309,7 +333,7 @@ class _Explorer:
                     yield from self._turn(state, "resume", number, place.number, partial(Turn.resume, token=token))
                 for event in self._awaited(number, token):
                     if event.outside:
-                        act = partial(Turn.occur, token=token, event=event)
+                        act = partial(Turn.occur, token=token, event=event.number)
                         yield from self._turn(state, "fire", number, event.number, act)
 
     def _awaited(self, number: int, token: Token) -> list[Place]:
@@ -333,48 +357,53 @@ class _Explorer:
         net, standing = self.space.nets[mail.pool], state.standings[mail.pool]
         if standing.status != RUNNING:
             for number in net.started_by:
-                place = net.places[number]
-                if mail.key in place.reads:
-                    act = partial(Turn.start_by, place=place)
+                if mail.key in net.places[number].reads:
+                    act = partial(Turn.start_by, number=number)
                     yield from self._turn(state, "deliver", mail.pool, number, act, mail)
             return
         for token in dict.fromkeys(standing.tokens):
             for event in self._awaited(mail.pool, token):
                 if mail.key in event.reads:
-                    act = partial(Turn.occur, token=token, event=event)
+                    act = partial(Turn.occur, token=token, event=event.number)
                     yield from self._turn(state, "deliver", mail.pool, event.number, act, mail)
 
     def _turn(
-        self, state: State, kind: str, pool: int, place: int, act: Callable[[Turn], None], mail: Mail | None = None
+        self, state: State, kind: str, pool: int, place: int, act: partial[None], mail: Mail | None = None
     ) -> Iterator[Edge]:
         """The moves that an event may bring about; none where a gateway fails again."""
-        net, offset = self.space.nets[pool], self.space.offsets[pool]
-        standing = state.standings[pool]
-        for turn, after in turns(net, Standing() if standing.status == ENDED else standing, act):
-            self.work += len(turn.path) + 1
-            if not turn.happened:
-                continue
-            standings = (*state.standings[:pool], after, *state.standings[pool + 1 :])
-            sent = tuple(Mail(to, key, (pool, sender)) for to, key, sender in turn.sent)
-            on_its_way = [*state.mail, *sent]
+        for outcome in self._outcomes(pool, state.standings[pool], act):
+            standings = (*state.standings[:pool], outcome.after, *state.standings[pool + 1 :])
+            on_its_way = [*state.mail, *outcome.sent]
             if mail is not None:
                 on_its_way.remove(mail)
             unread = [item for item in on_its_way if not self._can_be_read(standings, item)]
             kept = tuple(sorted(item for item in on_its_way if item not in unread))
-            happened = tuple((offset + number, before << offset) for number, before in turn.happened)
             yield Edge(
                 target=self._number(State(standings, kept)),
                 kind=kind,
                 pool=pool,
                 place=place,
-                answers=tuple(turn.answers),
-                mask=reduce(or_, (1 << number for number, _ in happened)),
-                happened=happened,
-                path=tuple(turn.path),
-                sent=sent,
+                answers=outcome.answers,
+                mask=outcome.mask,
+                happened=outcome.happened,
+                path=outcome.path,
+                sent=outcome.sent,
                 message=mail,
                 unread=tuple(item for item in unread if not self.space.post.is_optional(item.key)),
             )
+
+    def _outcomes(self, pool: int, before: Standing, act: partial[None]) -> list[_Outcome]:
+        """What an event may do to a pool; the same wherever the other pools stand, so that it is done once."""
+        key = (pool, before, act.func, *act.keywords.values())
+        if key not in self.known:
+            net, offset = self.space.nets[pool], self.space.offsets[pool]
+            found = []
+            for turn, after in turns(net, Standing() if before.status == ENDED else before, act):
+                self.work += len(turn.path) + 1
+                if turn.happened:
+                    found.append(_Outcome.of(turn, after, pool, offset))
+            self.known[key] = found
+        return self.known[key]
 
     def _can_be_read(self, standings: Sequence[Standing], mail: Mail) -> bool:
         """Whether its pool runs, or may yet; under the contract a half of a transfer runs once."""

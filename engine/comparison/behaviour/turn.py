@@ -116,27 +116,27 @@ class Turn:
         self._answer(place)
         self._pass(place, 0)
 
-    def occur(self, token: Token, event: Place) -> None:
+    def occur(self, token: Token, event: int) -> None:
         """An event that a token waits for: its own, one behind its gateway, or one on its edge."""
         self.tokens.remove(token)
         place = self.net.places[token.place]
         if place.role is Role.RACE:
-            flow = next(flow for flow in place.outgoing if self.net.targets[flow] == event.number)
+            flow = next(flow for flow in place.outgoing if self.net.targets[flow] == event)
             self._pass(place, 0, (flow,))
             return
-        if event is not place and not event.node.interrupting:
-            self.tokens.append(Token(place.number, tuple(item for item in token.armed if item != event.number)))
-        self._pass(event, 0)
+        if event != token.place and not self.net.places[event].node.interrupting:
+            self.tokens.append(Token(token.place, tuple(item for item in token.armed if item != event)))
+        self._pass(self.net.places[event], 0)
 
     def resume(self, token: Token) -> None:
         """Let a token go on that rests where nobody is waited for."""
         self.tokens.remove(token)
         self._go(self.net.places[token.place], 0)
 
-    def start_by(self, place: Place) -> None:
+    def start_by(self, number: int) -> None:
         """A message starts the pool, at a start event or at what stands for one."""
-        self._answer(place)
-        self._pass(place, 0)
+        self._answer(self.net.places[number])
+        self._pass(self.net.places[number], 0)
 
     # The rules
 
@@ -181,6 +181,8 @@ class Turn:
 
     def _merge(self) -> bool:
         """Let one inclusive merge go on for which nothing more can come. Whether there was one."""
+        if not self.net.merges:
+            return False
         standing = [token.place for token in self.tokens]
         standing += [self.net.targets[flow] for flow in self.held.elements()]
         for number in dict.fromkeys(self.net.targets[flow] for flow in self.held.elements()):
@@ -255,9 +257,12 @@ class Turn:
         if not self.tokens and not held:
             return Standing(ENDED, end=self.end)
         stands = [token.place for token in self.tokens] + [self.net.targets[flow] for flow in held]
-        matter: frozenset[str] = frozenset().union(*(self.net.matters(number) for number in stands))
-        values = sorted((name, value) for name, value in self.values.items() if name in matter and value is not None)
-        return Standing(RUNNING, tuple(sorted(self.tokens)), held, tuple(values), self.end)
+        kept = [name for name, value in self.values.items() if value is not None]
+        if kept:
+            matter: frozenset[str] = frozenset().union(*(self.net.matters(number) for number in stands))
+            kept = sorted(matter.intersection(kept))
+        values = tuple((name, self.values[name]) for name in kept)
+        return Standing(RUNNING, tuple(sorted(self.tokens)), held, values, self.end)
 
 
 # An error that nothing catches ends the whole process, as a terminate event does.
