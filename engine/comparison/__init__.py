@@ -1,7 +1,7 @@
 """What differs between two procedures, for whom, and where each of them says so. Pure: no database, no clock.
 
-    sides = side(graph, sentences, key="anhui", label=Words("安徽", "Anhui")), side(…)
-    found = compare(*sides)
+sides = side(graph, sentences, key="anhui", label=Words("安徽", "Anhui")), side(…)
+found = compare(*sides)
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ and a decision that can not be refused has no field for the reasons.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from engine.bpmn import expressions
 from engine.bpmn.expressions import BadExpression
@@ -17,6 +17,7 @@ from engine.comparison.forms import field_words, form, renamed
 from engine.comparison.model import GUARDIAN, Difference, Folded, Grounded, Reminder, Side, Step
 from engine.comparison.quotations import Said, said, said_menu, where
 from engine.comparison.sentences import LOCALES, NOTHING, Value, Words, templates
+from engine.comparison.steps import weakest
 from engine.comparison.wording import likeness
 
 # Below it, two labels of a step that has moved are no two wordings of one thing.
@@ -27,11 +28,12 @@ def aspects(frame: Frame, a: Step, b: Step) -> list[Difference]:
     """All in which two steps that do the same work differ."""
     moved = list(_moved(frame, a, b))
     refusal = list(_refusal(frame, a, b))
-    by_move, by_refusal = (found[0] if found else None for found in (moved, refusal))
+    reasons = [] if refusal else list(_reasons(frame, a, b))
+    by_move, by_refusal = (found[0] if found else None for found in (moved, [*refusal, *reasons]))
     return [
         *moved,
         *refusal,
-        *_reasons(frame, a, b, by_refusal),
+        *reasons,
         *_refusal_messages(frame, a, b, by_refusal),
         *_condition(frame, a, b, by_refusal),
         *_channel(frame, a, b),
@@ -71,8 +73,8 @@ def _refusal(frame: Frame, a: Step, b: Step) -> Iterator[Difference]:
     )  # fmt: skip
 
 
-def _reasons(frame: Frame, a: Step, b: Step, cause: Difference | None) -> Iterator[Difference]:
-    if a.decision is None or b.decision is None or a.decision.reasons == b.decision.reasons or cause is not None:
+def _reasons(frame: Frame, a: Step, b: Step) -> Iterator[Difference]:
+    if a.decision is None or b.decision is None or a.decision.reasons == b.decision.reasons:
         return
     step, side = (a, frame.a) if a.decision.reasons else (b, frame.b)
     assert step.decision is not None
@@ -99,8 +101,8 @@ def _refusal_messages(frame: Frame, a: Step, b: Step, cause: Difference | None) 
 def _condition(frame: Frame, a: Step, b: Step, cause: Difference | None) -> Iterator[Difference]:
     if a.decision is None or b.decision is None or cause is not None:
         return
-    mine, theirs = _ways(a, {}), _ways(b, frame.names)
-    if mine != theirs:
+    if _ways(a, {}) != _ways(b, frame.names):
+        mine, theirs = (_ways(step, _labels(side)) for side, step in ((frame.a, a), (frame.b, b)))
         yield frame.difference(
             "condition", "condition", frame.concerned(a, b), [a], [b],
             said=(said(frame.a, a, "refusal"), said(frame.b, b, "refusal")),
@@ -115,6 +117,13 @@ def _ways(step: Step, names: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(
         sorted(f"{renamed(condition, names) or '*'} → {'…' if targets else '×'}" for condition, targets in ways)
     )
+
+
+def _labels(side: Side) -> dict[str, str]:
+    """What conditions speak of, in the words of the forms."""
+    items = [item for step in side.steps for item in step.fields]
+    options = {f'"{option.id}"': option.name for item in items for option in item.options}
+    return {item.id: item.name or item.id for item in items} | options
 
 
 def _channel(frame: Frame, a: Step, b: Step) -> Iterator[Difference]:
@@ -132,11 +141,12 @@ def _duty(frame: Frame, a: Step, b: Step, cause: Difference | None) -> Iterator[
         yield frame.difference(
             "duty", "duty", frame.concerned(a, b), [a], [b],
             said=(said(frame.a, a, "duty"), said(frame.b, b, "duty")),
-            values={"step": shown(a), "x": _duty_words(a.duty), "y": _duty_words(b.duty)}, cause=cause,
+            values={"step": shown(a), "x": duty_words(a.duty), "y": duty_words(b.duty)}, cause=cause,
         )  # fmt: skip
 
 
-def _duty_words(duty: str) -> Words:
+def duty_words(duty: str) -> Words:
+    """A duty by its name on the pages."""
     return templates().get(f"duty.{duty}", Words(duty))
 
 
@@ -144,31 +154,28 @@ def _duty_words(duty: str) -> Words:
 
 
 def _at_the_desk(frame: Frame, a: Step, b: Step, cause: Difference | None) -> Iterator[Difference]:
-    """Menu, batch, deadline and reminders: those of the whole act, said once, of its last step."""
-    if _leads(a) and _leads(b) and frame.counterpart.get(a.act[-1]) == b.act[-1]:
-        return
+    """Deadline, reminders, batch and menu.
+
+    A step that is done in one act with others shares theirs. Where the acts of both sides are the same, each step is
+    compared by itself, and what holds for the whole act is said once, of its last step. Where they are not, a
+    difference counts only if the whole acts differ too.
+    """
     acts = _act(frame.a, a), _act(frame.b, b)
-    yield from _deadline(frame, a, b, acts, cause)
-    yield from _reminders(frame, a, b, acts, cause)
-    yield from _batch(frame, a, b, acts, cause)
-    yield from _menu(frame, a, b, acts, cause)
-
-
-def _leads(step: Step) -> bool:
-    return bool(step.act) and step.act[-1] != step.id
+    alike = [frame.counterpart.get(step.id) for step in acts[0]] == [step.id for step in acts[1]]
+    last = [acts[0][-1]], [acts[1][-1]]
+    for kind, value, stated in _SHARED:
+        own, whole = (value([a]), value([b])), (value(acts[0]), value(acts[1]))
+        if own[0] == own[1] or (not alike and whole[0] == whole[1]):
+            continue
+        if alike and last[0] != [a] and (value(last[0]), value(last[1])) == own:
+            continue
+        x, y = own if alike else whole
+        both = stated(frame.a, [a] if own[0] else acts[0]), stated(frame.b, [b] if own[1] else acts[1])
+        yield from _contrast(frame, kind, (a, b), x, y, both, cause)
 
 
 def _act(side: Side, step: Step) -> list[Step]:
-    """The steps of an act, for its last one; for any other step it alone."""
-    return [side.by_id[member] for member in step.act] if step.act and not _leads(step) else [step]
-
-
-Acts = tuple[list[Step], list[Step]]
-
-
-def _said_of(side: Side, act: Sequence[Step], aspect: str) -> Said:
-    """What the steps of an act say of an aspect; the last one speaks for it."""
-    return said(side, act[-1], aspect)
+    return [side.by_id[member] for member in step.act] or [step]
 
 
 def _contrast(
@@ -189,38 +196,26 @@ def _contrast(
         )  # fmt: skip
 
 
-def _deadline(frame: Frame, a: Step, b: Step, acts: Acts, cause: Difference | None) -> Iterator[Difference]:
-    x, y = (tuple(map(days, sorted({step.deadline for step in act if step.deadline}))) for act in acts)
-    stated = _said_of(frame.a, acts[0], "deadline"), _said_of(frame.b, acts[1], "deadline")
-    yield from _contrast(frame, "deadline", (a, b), x, y, stated, cause)
+def _deadlines(act: Sequence[Step]) -> tuple[Words, ...]:
+    return tuple(map(days, sorted({step.deadline for step in act if step.deadline})))
 
 
 def days(deadline: str) -> Words:
+    """A deadline in words."""
     if not deadline.isdecimal():
         return Words(deadline)
     found = templates()["days"]
     return Words(found.zh.format(days=deadline), found.en.format(days=deadline))
 
 
-def _reminders(frame: Frame, a: Step, b: Step, acts: Acts, cause: Difference | None) -> Iterator[Difference]:
-    mine, theirs = ({reminder for step in act for reminder in step.reminders} for act in acts)
-    x, y = (
-        tuple(_reminder_words(reminder) for reminder in sorted(only, key=lambda item: (item.day, item.does)))
-        for only in (mine - theirs, theirs - mine)
-    )
-    stated = tuple(_said_reminder(act) for act in acts)
-    yield from _contrast(frame, "reminder", (a, b), x, y, (stated[0], stated[1]), cause)
-
-
-def _said_reminder(act: Sequence[Step]) -> Said:
-    timers = [item for step in act for item in step.folded if item.role.startswith("due")]
-    clauses = tuple(dict.fromkeys(clause for item in timers for clause in item.clauses))
-    return Said(clauses, "practice" if any(item.basis != "text" for item in timers) else "text")
+def _reminders(act: Sequence[Step]) -> tuple[Words, ...]:
+    found = {reminder for step in act for reminder in step.reminders}
+    return tuple(map(_reminder_words, sorted(found, key=lambda item: (item.day, item.does, item.interrupting))))
 
 
 def _reminder_words(reminder: Reminder) -> Words:
     when = _when(reminder.day)
-    does = [templates().get(f"topic.{word}", Words(word)) for word in reminder.does.split()[:1]]
+    does = [templates().get(f"topic.{word}", Words(word)) for word in reminder.does.split()]
     stops = templates()["reminder.interrupts"] if reminder.interrupting else NOTHING
     zh, en = (" ".join(filter(None, [item.text(locale) for item in (when, *does, stops)])) for locale in LOCALES)
     return Words(zh, en)
@@ -236,21 +231,30 @@ def _when(day: str) -> Words:
     return Words(pattern.zh.format(days=abs(shift)), pattern.en.format(days=abs(shift)))
 
 
-def _batch(frame: Frame, a: Step, b: Step, acts: Acts, cause: Difference | None) -> Iterator[Difference]:
-    x, y = (all(step.batch for step in act) for act in acts)
-    if x != y:
-        side, act = (frame.a, acts[0]) if x else (frame.b, acts[1])
-        stated = _said_of(side, act, "batch")
-        yield frame.difference(
-            "batch", "batch", frame.concerned(a, b), [a], [b],
-            said=(stated, None) if x else (None, stated), values={"step": shown(act[-1])}, cause=cause,
-        )  # fmt: skip
+def _said_reminder(side: Side, act: Sequence[Step]) -> Said:
+    timers = [item for step in act for item in step.folded if item.role.startswith("timer")]
+    clauses = tuple(dict.fromkeys(clause for item in timers for clause in item.clauses))
+    return Said(clauses, weakest([item.basis for item in timers]))
 
 
-def _menu(frame: Frame, a: Step, b: Step, acts: Acts, cause: Difference | None) -> Iterator[Difference]:
-    x, y = (tuple(dict.fromkeys(step.menu for step in act if step.menu.zh)) for act in acts)
-    stated = said_menu(frame.a, acts[0]), said_menu(frame.b, acts[1])
-    yield from _contrast(frame, "menu", (a, b), x, y, stated, cause)
+def _batch(act: Sequence[Step]) -> tuple[Words, ...]:
+    """Whether several cases may be done at once: only if that holds for each step of the act."""
+    return (templates()["batch"],) if all(step.batch for step in act) else ()
+
+
+def _menus(act: Sequence[Step]) -> tuple[Words, ...]:
+    return tuple(dict.fromkeys(step.menu for step in act if step.menu.zh))
+
+
+# Each with its value in an act, and where that is said.
+_SHARED: tuple[
+    tuple[str, Callable[[Sequence[Step]], tuple[Words, ...]], Callable[[Side, Sequence[Step]], Said]], ...
+] = (
+    ("deadline", _deadlines, lambda side, act: said(side, act[-1], "deadline")),
+    ("reminder", _reminders, _said_reminder),
+    ("batch", _batch, lambda side, act: said(side, act[-1], "batch")),
+    ("menu", _menus, said_menu),
+)
 
 
 # Messages --------------------------------------------------------------------------------------------------------
@@ -351,5 +355,8 @@ def _said_in(written: Sequence[Written], step: Step) -> Said:
 
 
 def _as_pair(one: Words, other: Words) -> Words:
+    """Two words beside each other; in English too by the Chinese ones, where both were translated alike."""
     pattern = templates()["written"]
-    return Words(pattern.zh.format(x=one.zh, y=other.zh), pattern.en.format(x=one.text("en"), y=other.text("en")))
+    in_english = (one.text("en"), other.text("en"))
+    spoken = (one.zh, other.zh) if in_english[0] == in_english[1] else in_english
+    return Words(pattern.zh.format(x=one.zh, y=other.zh), pattern.en.format(x=spoken[0], y=spoken[1]))

@@ -22,11 +22,14 @@ def consequences(frame: Frame, found: Sequence[Difference]) -> Iterator[Differen
     yield from _count(frame, found)
 
 
-def _cause(found: Sequence[Difference], kinds: Sequence[str], steps: set[str] | None = None) -> Difference | None:
-    """The difference that brings something about: the first kind that there is, about these steps."""
+def _cause(
+    found: Sequence[Difference], kinds: Sequence[str], steps: tuple[Sequence[Step], Sequence[Step]] | None = None
+) -> Difference | None:
+    """The difference that brings something about: the first kind that there is, about these steps of a or of b."""
+    mine, theirs = ({step.id for step in half} for half in steps or ((), ()))
     for kind in kinds:
         for difference in found:
-            about = steps is None or steps & {*difference.a, *difference.b}
+            about = steps is None or mine & set(difference.a) or theirs & set(difference.b)
             if difference.kind == kind and not difference.cause and about:
                 return difference
     return None
@@ -42,8 +45,8 @@ def _agreement(frame: Frame, found: Sequence[Difference]) -> Iterator[Difference
     sides = (sorted(side.steps, key=place) for side in (frame.a, frame.b))
     deciding = [[step for step in steps if step.kind == "decide"] for steps in sides]
     mine, theirs = (list(dict.fromkeys(frame.party(step) for step in steps)) for steps in deciding)
-    steps = {step.id for half in deciding for step in half}
-    cause = _cause(found, ("refusal", "moved", "removed", "added", "merged", "split", "channel"), steps)
+    kinds = ("refusal", "moved", "removed", "added", "merged", "split", "channel")
+    cause = _cause(found, kinds, (deciding[0], deciding[1]))
     if set(mine) != set(theirs) and cause:
         yield frame.difference(
             "agreement", "agreement", cause.party, said=(_said(deciding[0]), _said(deciding[1])), cause=cause,
@@ -60,7 +63,7 @@ def _first_actors(frame: Frame, found: Sequence[Difference]) -> Iterator[Differe
     for side in ("receiving", "releasing"):
         mine, theirs = (_first(half, side) for half in (frame.a, frame.b))
         if mine and theirs and frame.party(mine) != frame.party(theirs):
-            cause = _cause(found, ("moved", "removed", "added", "reordered", "merged", "split"), {mine.id, theirs.id})
+            cause = _cause(found, ("moved", "removed", "added", "reordered", "merged", "split"), ([mine], [theirs]))
             if cause:
                 yield frame.difference(
                     "first_actor", f"first_actor.{side}", frame.concerned(mine, theirs), [mine], [theirs],

@@ -10,7 +10,7 @@ from engine.comparison.fields import matched_fields, matched_options
 from engine.comparison.findings import Frame, Written, differs, shown
 from engine.comparison.model import Difference, Step
 from engine.comparison.quotations import Said, pictured, said
-from engine.comparison.sentences import Words, templates
+from engine.comparison.sentences import Words, joined, templates
 from engine.comparison.steps import words
 
 _DECISION = ("decision.result", "decision.opinion")
@@ -81,7 +81,7 @@ def _asks(item: Field, names: Mapping[str, str]) -> list[tuple[object, Words]]:
     lines = templates()["field.many_lines" if item.multiline else "field.one_line"]
     limits = (item.minimum, item.maximum, item.max_length)
     return [
-        ((item.required, renamed(item.required_when, names)), _joined(_need(item))),
+        ((item.required, renamed(item.required_when, names)), joined(_need(item))),
         (item.type, kind),
         (item.binds, binds),
         (len(item.options), Words("、".join(option.name for option in item.options) or "—", options)),
@@ -98,10 +98,6 @@ def _need(item: Field) -> tuple[Words, ...]:
     return (templates()[f"need.{need}"], *([templates()[f"basis.{item.basis}"]] if item.basis != "text" else []))
 
 
-def _joined(parts: tuple[Words, ...]) -> Words:
-    return Words("、".join(part.zh for part in parts), ", ".join(part.text("en") for part in parts))
-
-
 def _limits(item: Field) -> Words:
     given = {"least": item.minimum, "most": item.maximum, "length": item.max_length}
     parts = [
@@ -110,7 +106,7 @@ def _limits(item: Field) -> Words:
         if number is not None
         for pattern in [templates()[f"field.{name}"]]
     ]
-    return _joined(tuple(parts)) if parts else templates()["field.unlimited"]
+    return joined(tuple(parts)) if parts else templates()["field.unlimited"]
 
 
 _TOKEN = re.compile(r'"[^"]*"|\'[^\']*\'|[A-Za-z_]\w*')

@@ -19,8 +19,8 @@ from scipy.optimize import linear_sum_assignment
 
 from engine.bpmn.graph import OWNER, PARTIES
 from engine.comparison.model import GUARDIAN, Match, Side, Step
-from engine.comparison.sentences import LOCALES
-from engine.comparison.wording import Matrix, covered, likeness, likenesses, normal, script
+from engine.comparison.sentences import LOCALES, Words, templates
+from engine.comparison.wording import Matrix, covered, covered_as_written, likeness, likenesses, normal, script, shared
 
 # How much each point counts.
 WEIGHTS = {
@@ -99,19 +99,21 @@ class _Pairing:
     def pairs(self) -> list[Match]:
         if not self.a.steps or not self.b.steps:
             return []
+        alike = self.parties
         found = self._assign(self._total(None))
         for _ in range(_ROUNDS):
-            self.parties = _renamed_parties(self.a, self.b, found, self.parties)
+            self.parties = _renamed_parties(self.a, self.b, found, alike)
             neighbours = self._neighbours(found)
             total = self._total(neighbours)
             before, found = found, self._assign(total)
             if found == before:
                 break
         believed = self._believed(neighbours) | (total > 1)
+        found = [(row, column) for row, column in found if believed[row, column]]
+        self.parties = _renamed_parties(self.a, self.b, found, alike)
         return [
             Match((self.a.steps[row].id,), (self.b.steps[column].id,), round(min(1.0, float(total[row, column])), 2))
             for row, column in found
-            if believed[row, column]
         ]
 
     def _assign(self, total: Matrix) -> list[tuple[int, int]]:
@@ -122,11 +124,15 @@ class _Pairing:
 
     def _total(self, neighbours: Matrix | None) -> Matrix:
         score, weight = np.zeros(self.shape), np.zeros(self.shape)
-        for name, points in (*self._points.items(), ("party", self._party()), ("neighbours", neighbours)):
-            if points is not None:
-                known = ~np.isnan(points)
-                score[known] += WEIGHTS[name] * points[known]
-                weight[known] += WEIGHTS[name]
+        for name, points in (*self._points.items(), ("party", self._party())):
+            known = ~np.isnan(points)
+            score[known] += WEIGHTS[name] * points[known]
+            weight[known] += WEIGHTS[name]
+        if neighbours is not None:
+            # Good neighbours say much; that there are none says less, since the other may only be drawn more finely.
+            counts = WEIGHTS["neighbours"] * (1 + neighbours) / 2
+            score += counts * neighbours
+            weight += counts
         score /= weight
         score[self._points["kind"] == 0] = 0
         return self._corrected(score)
@@ -194,15 +200,12 @@ class _Pairing:
 
     def _form(self) -> Matrix:
         """How many of all their fields two forms have in common."""
-        found = np.full(self.shape, np.nan)
-        forms = [
-            {number: _fields(step) for number, step in enumerate(side.steps) if step.fields}
-            for side in (self.a, self.b)
-        ]
-        for row, mine in forms[0].items():
-            for column, theirs in forms[1].items():
-                found[row, column] = len(mine & theirs) / len(mine | theirs)
-        return found
+        forms = [[_fields(step) for step in side.steps] for side in (self.a, self.b)]
+        common = shared(*forms)
+        sizes = [np.array([len(form) for form in half]) for half in forms]
+        either = np.add.outer(*sizes) - common
+        both = np.logical_and.outer(*(size > 0 for size in sizes))
+        return np.where(both, common / np.maximum(either, 1), np.nan)
 
     def _kind(self) -> Matrix:
         kinds = sorted({step.kind for step in (*self.a.steps, *self.b.steps)})
@@ -210,8 +213,12 @@ class _Pairing:
         return table[np.ix_(*([kinds.index(step.kind) for step in side.steps] for side in (self.a, self.b)))]
 
     def _party(self) -> Matrix:
+        """Whether the parties are the same; unknown between a party that is known everywhere and a file's own name."""
+        mine = [step.party for step in self.a.steps]
         theirs = [self.parties.get(step.party, step.party) for step in self.b.steps]
-        return _equal([step.party for step in self.a.steps], theirs)
+        found = _equal(mine, theirs)
+        found[np.not_equal.outer([party in _KNOWN for party in mine], [party in _KNOWN for party in theirs])] = np.nan
+        return found
 
     def _equal(self, value: Callable[[Step], str]) -> Matrix:
         return _equal(*([value(step) for step in side.steps] for side in (self.a, self.b)))
@@ -285,8 +292,9 @@ def _names(side: Side) -> list[str]:
 
 
 def _alike_parties(a: Side, b: Side) -> dict[str, str]:
-    """Names of b that are those of a in other words, the most alike first."""
-    alike = [(likeness(mine, theirs), mine, theirs) for mine in _names(a) for theirs in _names(b)]
+    """Names of b that are parties of a in other words, the most alike first."""
+    ours = sorted({step.party for step in a.steps} - {step.party for step in b.steps})
+    alike = [(_alike(mine, theirs), mine, theirs) for mine in ours for theirs in _names(b)]
     found: dict[str, str] = {}
     for score, mine, theirs in sorted(alike, reverse=True):
         if score >= 0.5 and theirs not in found and mine not in found.values():
@@ -294,16 +302,22 @@ def _alike_parties(a: Side, b: Side) -> dict[str, str]:
     return found
 
 
+def _alike(party: str, name: str) -> float:
+    words = templates().get(f"party.{party}", Words(party))
+    return max(likeness(words.text(locale), name) for locale in LOCALES)
+
+
 def _renamed_parties(a: Side, b: Side, pairs: Pairs, known: Mapping[str, str]) -> dict[str, str]:
-    """Beside what is known: a name of b whose steps are all those of one name of a that b does not have."""
+    """Beside what is known: a name of b most of whose steps are those of one party of a that b does not have."""
     found = dict(known)
-    gone = set(_names(a)) - set(found.values()) - set(_names(b))
+    gone = {step.party for step in a.steps} - {step.party for step in b.steps} - set(found.values())
     for name in _names(b):
         if name not in found and name not in _names(a):
             acts = Counter(a.steps[row].party for row, column in pairs if b.steps[column].party == name)
-            if len(acts) == 1 and gone & set(acts):
-                found[name] = next(iter(acts))
-                gone -= set(acts)
+            for party, count in acts.most_common(1):
+                if party in gone and count > 1 and 2 * count > acts.total():
+                    found[name] = party
+                    gone.remove(party)
     return found
 
 
@@ -335,7 +349,8 @@ def _gain(a: Side, b: Side, step: Step, neighbour: Step, counterpart: Step) -> f
     if counterpart.kind not in _HUMAN | _AUTOMATIC:
         return 0.0
     spoken = [[one.label.text(locale) for one in (step, counterpart, neighbour)] for locale in LOCALES]
-    gains = [covered(part, whole) - covered(part, before) for part, whole, before in spoken]
+    measures = (covered, covered_as_written)
+    gains = [measure(part, whole) - measure(part, old) for part, whole, old in spoken for measure in measures]
     if step.fields:
         new = _fields(step) - _fields(neighbour)
         gains.append(len(new & _fields(counterpart)) / len(_fields(step)))

@@ -185,9 +185,10 @@ class Match:
 class Move:
     """One event of a run, and all that follows from it without anybody."""
 
-    # start, complete, fire (a timer, or a message from outside), deliver, record (a message that nobody awaits), resume.
+    # start, complete, fire (a timer, or a message from outside), deliver, record (one that nobody awaits), resume.
     kind: str
-    # The pool that moves: its side, or its id where it has none. The element at which the event occurs.
+    # The pool that moves: its side, or its id where it has none. The element at which the event occurs; of a message
+    # that is recorded, those of its sender.
     pool: str
     element: str
     # What was chosen: element, variable, value; or element, "", flow where no variable decides.

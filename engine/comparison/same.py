@@ -69,5 +69,3 @@ def questions(frame: Frame) -> Iterator[Agreement]:
             basis = templates()[f"basis.{a.basis}"]
             values = {"step": shown(a), "basis": basis}
             yield frame.agreement("ours", frame.concerned(a, b), [a], [b], said=(Said(), Said()), values=values)
-
-

@@ -7,7 +7,7 @@ each language does it.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,11 @@ class Words:
 NOTHING = Words("")
 # What a template may be filled with; a list of any of them is joined.
 Value = str | int | Words | tuple[str | int | Words, ...]
+
+
+def joined(parts: Sequence[Words]) -> Words:
+    """Several words after each other, as each language does it."""
+    return Words("、".join(part.zh for part in parts), ", ".join(part.text("en") for part in parts))
 
 
 @cache

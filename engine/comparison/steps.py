@@ -6,11 +6,14 @@ timers on its edge. What only joins or parts lines is no step. So two ways to dr
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from engine.bpmn import expressions
+from engine.bpmn.catalogue import TOPICS
 from engine.bpmn.expressions import BadExpression
 from engine.bpmn.graph import BASES, OWNER, PARTIES, Described, Flow, Lane, MessageFlow, Node, Pool, ProcessGraph
 from engine.comparison.model import GUARDIAN, Decision, Fact, Folded, Reminder, Sentence, Side, Step
@@ -28,6 +31,8 @@ _KIND_OF_TOPIC = {
     "check_student": "check", "retrieve_record": "retrieve", "change_enrolment": "enrol", "notify": "notify",
     "escalate": "escalate",
 }  # fmt: skip
+# A name in a condition; what stands in quotation marks is found too, and is no variable.
+_NAME = re.compile(r"[A-Za-z_]\w*")
 _NO = frozenset({"no", "n", "否", "不", "false"})
 
 
@@ -110,7 +115,8 @@ class _Steps:
         for node in self.pool.nodes:
             if node.attached_to in self.known:
                 self._fold_timer(node)
-        for node in self.pool.nodes:
+        # A gateway that asks for no step's answer is a question of its own, which shows when all steps are known.
+        for node in sorted(self.pool.nodes, key=lambda node: node.kind in _SPLITS):
             if node.id not in self.host:
                 self._fold_decision(node)
         for message in self.graph.message_flows:
@@ -137,14 +143,14 @@ class _Steps:
         """A timer on the edge of a task, with all that happens by itself behind it and nowhere else."""
         assert event.attached_to is not None
         host, day = event.attached_to, _day(event)
-        self._fold(host, day, event)
+        self._fold(host, f"timer {day}", event)
         branch, waiting = [], [event.id]
         while waiting:
             for flow in self.out[waiting.pop()]:
                 node = self.known[flow.target]
                 alone = all(self.host.get(other.source) == host for other in self.into[node.id])
                 if alone and node.id not in self.host and node.kind in _SERVICES | _SENDS | {"endEvent"}:
-                    self._fold(host, f"{day}.{node.kind}", node)
+                    self._fold(host, f"timer {day} {node.kind}", node)
                     branch.append(node)
                     waiting.append(node.id)
         does = " ".join(sorted(filter(None, map(_service, branch))))
@@ -156,6 +162,8 @@ class _Steps:
             question = node if len(self.out[node.id]) > 1 else None
         else:
             question = self._question(node)
+        if question is not None and question.id in self.host:
+            question = None
         if question is not None and question is not node:
             self._fold(node.id, "question", question)
         result = node.bound("decision.result")
@@ -185,15 +193,53 @@ class _Steps:
 
     def _question(self, node: Node) -> Node | None:
         """The gateway that asks for what was just done, or the step itself where its flows have the conditions."""
-        flows = self.out[node.id]
-        if node.kind in _USER | _ABSTRACT | _SERVICES | {"receiveTask"}:
-            if len(flows) > 1 and any(flow.condition for flow in flows):
-                return node
-            if len(flows) == 1:
-                after = self.known[flows[0].target]
-                if after.kind in _SPLITS and len(self.into[after.id]) == 1 and len(self.out[after.id]) > 1:
+        if node.kind not in _USER | _ABSTRACT | _SERVICES | {"receiveTask"}:
+            return None
+        if len(self.out[node.id]) > 1 and any(flow.condition for flow in self.out[node.id]):
+            return node
+        return self._asked_after(node)
+
+    def _asked_after(self, node: Node) -> Node | None:
+        """The first gateway behind a step, if it asks for what this step says, or for what nobody does."""
+        seen, after = {node.id}, self._only_next(node)
+        while after is not None and after.id not in seen:
+            if after.kind in _SPLITS and len(self.out[after.id]) > 1:
+                asked = {name for flow in self.out[after.id] for name in _NAME.findall(flow.condition)}
+                if any(self.says.get(name) == node.id for name in asked):
                     return after
+                beside = len(seen) == 1 and len(self.into[after.id]) == 1
+                of_others = any(self._leads_straight(self.says[name], after) for name in asked if name in self.says)
+                return after if beside and not of_others else None
+            seen.add(after.id)
+            after = self._only_next(after)
         return None
+
+    def _leads_straight(self, step: str, gateway: Node) -> bool:
+        """Whether nothing parts the way from a step to a gateway."""
+        seen: set[str] = set()
+        node: Node | None = self.known[step]
+        while node is not None and node.id not in seen:
+            if node is gateway:
+                return True
+            seen.add(node.id)
+            node = self._only_next(node)
+        return False
+
+    def _only_next(self, node: Node) -> Node | None:
+        flows = self.out[node.id]
+        return self.known[flows[0].target] if len(flows) == 1 else None
+
+    @cached_property
+    def says(self) -> Mapping[str, str]:
+        """The step that gives each variable its value; a name that several of them give is left out."""
+        given = Counter[str]()
+        found: dict[str, str] = {}
+        for node in self.pool.nodes:
+            results = TOPICS[node.topic].results if node.topic in TOPICS else {}
+            for name in (*(item.id for item in node.form), *results):
+                given[name] += 1
+                found[name] = node.id
+        return {name: node for name, node in found.items() if given[name] == 1}
 
     def _trail(self, flow: Flow) -> list[Node] | None:
         """What happens by itself along a way until the case ends; None where somebody has something to do there."""
@@ -256,8 +302,8 @@ class _Steps:
         folded = tuple(sorted(gathered.folded, key=lambda item: (item.role, item.label.zh, item.id)))
         decision = gathered.decision
         if decision is not None:
-            ways = tuple(sorted((condition, self._reached(targets)) for condition, targets in decision.ways))
-            decision = replace(decision, ways=ways)
+            ways = sorted((condition, self._steps_from(where, backwards=False)) for condition, where in decision.ways)
+            decision = replace(decision, ways=tuple(ways))
         return Step(
             id=node.id,
             ids=(node.id, *dict.fromkeys(item.id for item in folded if item.id in self.known)),
@@ -358,50 +404,34 @@ class _Steps:
     # The run ----------------------------------------------------------------------------------------------------
 
     def _next(self, node_id: str, *, backwards: bool) -> tuple[str, ...]:
-        """The steps directly before or after a step, past what is no step."""
-        mine = [node_id, *(element for element, host in self.host.items() if host == node_id)]
-        found: dict[str, None] = {}
-        seen, waiting = set(mine), list(mine)
+        """The steps directly before or after a step, past what is no step and what is folded into one."""
+        return self._steps_from(self._beside(node_id, backwards=backwards), backwards=backwards, without=node_id)
+
+    def _steps_from(self, starts: Sequence[str], *, backwards: bool, without: str = "") -> tuple[str, ...]:
+        found: set[str] = set()
+        seen, waiting = set(starts), list(starts)
         while waiting:
-            for other in self._beside(waiting.pop(), backwards=backwards):
-                step = self.host.get(other, other)
-                if step == node_id or other in seen:
-                    continue
-                seen.add(other)
-                if self._is_step(self.known[step]):
-                    found[step] = None
-                else:
-                    waiting.append(other)
-        return tuple(sorted(found))
+            node = waiting.pop()
+            if self._is_step(self.known[node]):
+                found.add(node)
+                continue
+            more = [other for other in self._beside(node, backwards=backwards) if other not in seen]
+            seen.update(more)
+            waiting += more
+        return tuple(sorted(found - {without}))
 
     def _beside(self, node_id: str, *, backwards: bool) -> list[str]:
+        """What comes directly before or after an element; a timer comes after the task that it sits on."""
         flows = self.into[node_id] if backwards else self.out[node_id]
-        return [flow.source if backwards else flow.target for flow in flows]
-
-    def _reached(self, targets: Sequence[str]) -> tuple[str, ...]:
-        """The steps to which a way leads, past what is no step."""
-        found: dict[str, None] = {}
-        seen, waiting = set(targets), list(targets)
-        while waiting:
-            node = self.host.get(waiting[-1], waiting[-1])
-            waiting.pop()
-            if self._is_step(self.known[node]):
-                found[node] = None
-                continue
-            for other in self._beside(node, backwards=False):
-                if other not in seen:
-                    seen.add(other)
-                    waiting.append(other)
-        return tuple(sorted(found))
+        beside = [flow.source if backwards else flow.target for flow in flows]
+        host = self.known[node_id].attached_to
+        if backwards:
+            return beside + ([host] if host in self.known else [])
+        return beside + [event.id for event in self.pool.boundary.get(node_id, ())]
 
     def _order(self) -> dict[str, int]:
         """The place of each element in the run; what a timer sets off comes after the task that it sits on."""
-        return places(
-            {node.id: [flow.target for flow in self.out[node.id]] + self._timers(node) for node in self.pool.nodes}
-        )
-
-    def _timers(self, node: Node) -> list[str]:
-        return [event.id for event in self.pool.boundary.get(node.id, ())]
+        return places({node.id: self._beside(node.id, backwards=False) for node in self.pool.nodes})
 
 
 def _party(lane: Lane) -> str:

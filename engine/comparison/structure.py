@@ -6,16 +6,16 @@ gone) names it as its cause.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from engine.comparison.aspects import aspects, message_words
+from engine.comparison.aspects import aspects, duty_words, message_words
 from engine.comparison.consequences import consequences
 from engine.comparison.findings import Frame, Written, differs, place, shown
 from engine.comparison.model import SEVERITIES, Difference, Match, Side, Step
 from engine.comparison.order import reaches
 from engine.comparison.quotations import Said, said
-from engine.comparison.sentences import Words, templates
+from engine.comparison.sentences import Words, joined, templates
 from engine.comparison.steps import words
 from engine.comparison.wording import normal
 
@@ -35,7 +35,7 @@ def structure(frame: Frame) -> list[Difference]:
         *_pairs(frame),
         *_order(frame),
     ]
-    found = _with_moved_events(frame, found)
+    found = _under_outcomes(frame, _with_moved_events(frame, found))
     return in_order([*found, *consequences(frame, found)])
 
 
@@ -63,8 +63,9 @@ def _facts(frame: Frame) -> Iterator[Difference]:
                   Said(other.clauses, _fact_basis(other.clauses)) if other else None)  # fmt: skip
         given = [fact.text for fact in (one, other) if fact]
         is_pictured = any(item is not None and item.basis == "picture" for item in stated)
+        clauses = [fact.clauses if fact else () for fact in (one, other)]
         yield frame.difference(
-            "fact", "fact.pictured" if is_pictured else "fact", _concerned_by(frame, one.clauses if one else (), other.clauses if other else (), holder),
+            "fact", "fact.pictured" if is_pictured else "fact", _concerned_by(frame, clauses[0], clauses[1], holder),
             said=stated, severity="legal_effect" if key in _BINDING else "form",
             values={"fact": templates().get(f"fact.{key}", Words(key)), "x": given[0], "y": given[-1]},
             elements=([one.holder] if one else [], [other.holder] if other else []), about=key,
@@ -132,18 +133,24 @@ def _named(side: Side) -> dict[tuple[str, str], tuple[str, Written]]:
 
 
 def _pairs(frame: Frame) -> Iterator[Difference]:
-    joined = {step for group in frame.matching.joined for step in (*group.a, *group.b)}
+    joined = _ids(frame.matching.joined)
     for a, b in frame.pairs:
-        if a.id not in joined and b.id not in joined:
+        if a.id not in joined[0] and b.id not in joined[1]:
             yield from aspects(frame, a, b)
+
+
+def _ids(matches: Iterable[Match]) -> tuple[set[str], set[str]]:
+    """The steps of each side in some matches. An id of one side may stand for something else on the other."""
+    matches = list(matches)
+    return {step for match in matches for step in match.a}, {step for match in matches for step in match.b}
 
 
 def _alone(frame: Frame) -> Iterator[Difference]:
     """Steps and messages that one side alone has."""
-    paired = {step for match in (*frame.matching.pairs, *frame.matching.joined) for step in (*match.a, *match.b)}
-    for side, kind in ((frame.a, "removed"), (frame.b, "added")):
+    paired = _ids([*frame.matching.pairs, *frame.matching.joined])
+    for side, known, kind in ((frame.a, paired[0], "removed"), (frame.b, paired[1], "added")):
         for step in sorted(side.steps, key=place):
-            if step.id not in paired:
+            if step.id not in known:
                 yield _only(frame, side, step, kind)
 
 
@@ -154,24 +161,24 @@ def _only(frame: Frame, side: Side, step: Step, kind: str) -> Difference:
     both = (stated, None) if kind == "removed" else (None, stated)
     if is_message:
         values = {"step": shown(step), "message": message_words(step.message) if step.message else shown(step)}
-        return frame.difference(
-            "message", f"message.{step.kind}", frame.party(step), *halves, said=both, values=values
-        )
+        return frame.difference("message", f"message.{step.kind}", frame.party(step), *halves, said=both, values=values)
     template = "step.decision" if step.may_refuse and step.kind == "decide" else "step"
     severity = "legal_effect" if step.may_refuse else "order" if step.kind in _BY_ITSELF else None
-    duty = templates().get(f"duty.{step.duty}", Words(step.duty)) if step.duty else Words("")
-    how = templates()[f"channel.{step.channel}"]
-    values = {"step": shown(step), "how": how, "duty": duty}
+    who = [frame.acts(step), *([duty_words(step.duty)] if step.duty else [])]
+    values = {"step": shown(step), "how": templates()[f"channel.{step.channel}"], "who": joined(who)}
     return frame.difference(kind, template, frame.party(step), *halves, said=both, values=values, severity=severity)
 
 
 def _joined(frame: Frame) -> Iterator[Difference]:
     """Several steps of one side that are one of the other, and several items of a document that are one."""
     for group in frame.matching.joined:
-        yield _one_of_many(frame, group, "merged" if len(group.a) > len(group.b) else "split")
-        yield from aspects(frame, *_as_one(frame, group))
+        cause = _one_of_many(frame, group, "merged" if len(group.a) > len(group.b) else "split")
+        yield cause
+        yield from (replace(item, cause=cause.key) for item in aspects(frame, *_as_one(frame, group)))
+    joined = _ids(frame.matching.joined)
     for group in frame.matching.items:
-        yield _one_item(frame, group)
+        if not joined[0] & set(group.a) and not joined[1] & set(group.b):
+            yield _one_item(frame, group)
 
 
 def _one_of_many(frame: Frame, group: Match, kind: str) -> Difference:
@@ -181,8 +188,12 @@ def _one_of_many(frame: Frame, group: Match, kind: str) -> Difference:
     has, lacks = (frame.a, frame.b) if kind == "merged" else (frame.b, frame.a)
     return frame.difference(
         kind, "joined", frame.concerned(*one), a, b, said=stated,
-        values={"many": tuple(map(shown, many)), "one": shown(one[0]), "in_many": has.label, "in_one": lacks.label},
+        values={"many": tuple(map(_quoted, many)), "one": shown(one[0]), "in_many": has.label, "in_one": lacks.label},
     )  # fmt: skip
+
+
+def _quoted(step: Step) -> Words:
+    return Words(f"“{shown(step).zh}”", f"“{shown(step).text('en')}”")
 
 
 def _one_item(frame: Frame, group: Match) -> Difference:
@@ -241,6 +252,15 @@ def _with_moved_events(frame: Frame, found: Sequence[Difference]) -> list[Differ
     return result
 
 
+def _under_outcomes(frame: Frame, found: Sequence[Difference]) -> list[Difference]:
+    """Where an end has another outcome, the ways that lead to it do too."""
+    outcomes = {frame.a.by_id[item.a[0]].pool: item.key for item in found if item.kind == "outcome"}
+    return [
+        replace(item, cause=outcomes.get(frame.a.by_id[item.a[0]].pool)) if item.kind == "condition" else item
+        for item in found
+    ]
+
+
 # Order -----------------------------------------------------------------------------------------------------------
 
 Pairs = Sequence[tuple[Step, Step]]
@@ -252,8 +272,9 @@ def _order(frame: Frame) -> Iterator[Difference]:
     """Steps that come in another order, as few of them as explain all the rest."""
     pairs = [(a, b) for a, b in frame.pairs if a.kind not in _BY_ITSELF]
     turned = _turned(frame, pairs)
+    names = [_name(pair) for pair in pairs]
     while turned:
-        step = max(turned, key=lambda item: (len(turned[item]), _name(pairs[item])))
+        step = max(turned, key=lambda item: (len(turned[item]), names[item]))
         others = turned.pop(step)
         for rest in turned.values():
             rest.pop(step, None)

@@ -100,9 +100,10 @@ class _Texts:
         )
 
     def _is_evidence(self, home: _Home, difference: Difference, phrase: _Phrase) -> bool:
-        about = {step.id for step in home.steps} & {*difference.a, *difference.b}
         pattern = patterns().get(difference.kind)
-        return bool(about) and pattern is not None and pattern.search(phrase.text) is not None
+        if not home.steps or pattern is None or pattern.search(phrase.text) is None:
+            return False
+        return home.steps[0].id in difference.a or home.steps[1].id in difference.b
 
     def _differently(self, home: _Home, pairs: Pairs) -> Difference:
         said = (_said([one for one, _ in pairs]), _said([other for _, other in pairs]))

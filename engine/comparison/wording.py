@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -88,26 +88,36 @@ def covered(part: str, whole: str) -> float:
     return len(wanted & grams(whole)) / len(wanted) if wanted else 0.0
 
 
+def covered_as_written(part: str, whole: str) -> float:
+    """The same by the signs that are written, whatever they mean; 0 for scripts in which two signs say little."""
+    if script(part) != "han":
+        return 0.0
+    wanted = set(map("".join, pairwise(part)))
+    return len(wanted & set(map("".join, pairwise(whole)))) / len(wanted) if wanted else 0.0
+
+
 def likenesses(one: Sequence[str], other: Sequence[str]) -> Matrix:
     """The likeness of every text of one list to every text of the other.
 
     What stands in many of them (转入学校) counts less than what tells them apart.
     """
-    known: dict[str, int] = {}
-    rows = [[known.setdefault(gram, len(known)) for gram in grams(text)] for text in (*one, *other)]
-    if not known:
-        return np.zeros((len(one), len(other)))
-    table = sparse.csr_matrix(
-        (
-            np.ones(sum(map(len, rows))),
-            [number for row in rows for number in row],
-            np.cumsum([0, *map(len, rows)]),
-        ),
-        shape=(len(rows), len(known)),
-    )
-    seldom = 1 + np.log(len(rows) / np.maximum(1, np.asarray(table.sum(axis=0)).ravel()))
+    table = _table([grams(text) for text in (*one, *other)])
+    seldom = 1 + np.log(table.shape[0] / np.maximum(1, np.asarray(table.sum(axis=0)).ravel()))
     table = table @ sparse.diags(seldom)
     lengths = np.sqrt(np.asarray(table.multiply(table).sum(axis=1)).ravel())
     table = sparse.diags(1 / np.where(lengths > 0, lengths, 1)) @ table
-    found = (table[: len(one)] @ table[len(one) :].T).toarray()
-    return np.clip(found, 0, 1)
+    return np.clip((table[: len(one)] @ table[len(one) :].T).toarray(), 0, 1)
+
+
+def shared(one: Sequence[Collection[str]], other: Sequence[Collection[str]]) -> Matrix:
+    """How many words every set of one list has in common with every set of the other."""
+    table = _table([*one, *other])
+    return (table[: len(one)] @ table[len(one) :].T).toarray()
+
+
+def _table(sets: Sequence[Collection[str]]) -> sparse.csr_matrix:
+    """A row for each set, a column for each word that any of them has."""
+    known: dict[str, int] = {}
+    columns = [known.setdefault(word, len(known)) for words in sets for word in words]
+    bounds = np.cumsum([0, *map(len, sets)])
+    return sparse.csr_matrix((np.ones(len(columns)), columns, bounds), shape=(len(sets), max(1, len(known))))
