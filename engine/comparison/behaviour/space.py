@@ -350,7 +350,7 @@ class _Explorer:
                 left = list(state.mail)
                 left.remove(mail)
                 target = self._number(State(state.standings, tuple(left)))
-                edges = [Edge(target, "record", mail.pool, mail.sender[1], message=mail)]
+                edges = [Edge(target, "record", *mail.sender, message=mail)]
             yield from edges
 
     def _delivered(self, state: State, mail: Mail) -> Iterator[Edge]:
