@@ -28,6 +28,7 @@ from engine.transfers import Ahead, AlreadyStarted, Application, Choice, Draft
 from web.attachments import keep
 from web.context import current_actor, now, reading, requires, settings, transaction, xueji
 from web.errors import shown_again_by, wants_json
+from web.examples import examples_for
 from web.flash import flash
 from web.locales import day, is_english, label, message_of, moment
 from web.tasks import now_with
@@ -125,7 +126,7 @@ class Sheet:
     @property
     def number(self) -> str:
         """The field by whose number the student is looked up."""
-        return _number_field(self.application)
+        return self.application.number_field
 
     @property
     def name(self) -> str:
@@ -207,11 +208,15 @@ def page(error: XuejiError | None = None) -> ResponseReturnValue:
         return _to_transfer(started)
     sheet = _sheet(entries, error) if entries.origin else None
     whole = "HX-Request" not in request.headers
+    with reading() as connection:
+        examples = examples_for(connection, current_actor(), entries.origin) if settings().demo and whole else {}
     return render_template(
         "applications/page.html" if whole else "applications/_form.html",
         entries=entries,
         sheet=sheet,
         provinces=transfers.provinces(),
+        examples=examples,
+        new_uid=transfers.new_uid,
         error=error,
     )
 
@@ -544,12 +549,8 @@ def _errors(application: Application, error: XuejiError | None) -> dict[str, Xue
         return {application.field("target.class") or "": error}
     # In the background the answer stands below the button that asked.
     if isinstance(error, StudentNotFound) and "HX-Request" not in request.headers:
-        return {_number_field(application): error}
+        return {application.number_field: error}
     return {}
-
-
-def _number_field(application: Application) -> str:
-    return next(found for found in map(application.field, NUMBERS) if found)
 
 
 # Afterwards ------------------------------------------------------------------------------------------------------

@@ -74,8 +74,12 @@ def log_in() -> ResponseReturnValue:
 @blueprint.post("/demo/enter")
 @public
 def enter_demo() -> ResponseReturnValue:
+    login = request.form.get("login", "")
     with transaction() as connection:
-        token = accounts.enter_demo(connection, request.form.get("login", ""), settings=settings(), at=now())
+        token = accounts.enter_demo(connection, login, settings=settings(), at=now())
+        entered = next(found for found in accounts.demo_accounts(connection) if found.login == login).membership
+    if current_session():
+        _tell_switch(own(entered, "organisation_name"), entered.duty)
     return _enter(token, _target())
 
 
@@ -94,7 +98,7 @@ def switch() -> ResponseReturnValue:
     with transaction() as connection:
         actor = accounts.switch_membership(connection, own_session(), membership_id, at=now())
         office = organisations.get(connection, actor.organisation_id or 0)
-    flash(_("You now act for %(organisation)s as %(duty)s.", organisation=own(office), duty=duty(actor.duty)), SWITCHED)
+    _tell_switch(own(office), actor.duty)
     return redirect(_target() or START)
 
 
@@ -177,6 +181,11 @@ def revoke_others() -> ResponseReturnValue:
         accounts.revoke_others(connection, own_session(), at=now())
     flash(_("All your other sessions have ended."))
     return redirect(url_for(".account"))
+
+
+def _tell_switch(office: str, duty_code: str) -> None:
+    """Say who acts now; a page that is not theirs then leads to their inbox."""
+    flash(_("You now act for %(organisation)s as %(duty)s.", organisation=office, duty=duty(duty_code)), SWITCHED)
 
 
 def _enter(token: str, target: str | None) -> ResponseReturnValue:

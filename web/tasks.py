@@ -119,7 +119,10 @@ def page(task_id: int, error: XuejiError | None = None) -> ResponseReturnValue:
         following=following,
         entered=entered,
         full_name=divisions.full_name,
+        back=_way_back(),
         demo_parties=list(parties.items()),
+        demo_turns=[(holder.organisation_id, holder.step.duty) for holder in sheet.holders],
+        demo_page=url_for("transfers.progress", case_id=task.case_id) if sheet.transfer else "",
         error=error,
     )
 
@@ -127,18 +130,29 @@ def page(task_id: int, error: XuejiError | None = None) -> ResponseReturnValue:
 @blueprint.post("/tasks/<int:task_id>")
 @shown_again_by(page)
 def complete(task_id: int) -> ResponseReturnValue:
-    """Complete a task, say what became of it, and open the next one of the same step in the actor's list."""
+    """Complete a task, say what became of it, and open the next one of the same step in the actor's list.
+
+    Whoever came from the page of the transfer goes back to it.
+    """
     actor, listing = current_actor(), _listing()
     with transaction() as connection:
         task = inbox.get(connection, actor, task_id)
         inbox.complete(connection, actor, task_id, request.form, at=now())
         became = inbox.completion(connection, task.case_id)
         following = inbox.next_alike(connection, actor, task, where=listing.where, sort=listing.order)
+    if _way_back():
+        flash(_what_became(task, became))
+        return redirect(url_for("transfers.progress", case_id=task.case_id), 303)
     to_list = url_for("inbox.page", **listing.parameters)
     flash(_what_became(task, became), path=to_list if following else "", label=_("Back to the list"))
     if following:
         return redirect(url_for(".page", task_id=following, **listing.parameters), 303)
     return redirect(to_list, 303)
+
+
+def _way_back() -> dict[str, str]:
+    """The parameter by which a task knows that it was opened from the page of its transfer."""
+    return {"back": "transfer"} if request.args.get("back") == "transfer" else {}
 
 
 def _listing() -> Listing:

@@ -16,6 +16,7 @@ from engine import cases, inbox, procedures, trail, transfers
 from engine.audit import Actor
 from engine.cases import Incident, Stand
 from engine.errors import NotFound, XuejiError
+from engine.inbox import Task
 from engine.permissions import may
 from engine.registry import divisions, records, students
 from engine.registry.records import Record
@@ -74,6 +75,8 @@ class Head:
     incidents: Sequence[Incident]
     failures: Sequence[CheckFailure]
     may_withdraw: bool
+    # What of it waits for the reader's own desk.
+    own_tasks: Sequence[Task]
     parties: Sequence[tuple[str, int]]
     query: Sequence[str]
 
@@ -184,6 +187,7 @@ def _tab(name: str, head: Head, **shown: Any) -> str:
         may_audit=may(current_actor(), "audit"),
         may_administer=may(current_actor(), "administer"),
         demo_parties=head.parties if settings().demo else [],
+        demo_turns=[(holder.organisation_id, holder.step.duty) for holder in head.transfer.holders],
         letter_words=letter_words,
         **shown,
     )
@@ -197,6 +201,7 @@ def _head(connection: Connection, actor: Actor, case_id: int) -> Head:
         incidents=cases.incidents_of(connection, actor, case_id),
         failures=[students.FAILURES[code] for code in found.failed_checks or () if found.state == "refused"],
         may_withdraw=transfers.may_withdraw(connection, actor, case_id, at=now()),
+        own_tasks=inbox.waiting_after(connection, actor, case_id=case_id),
         parties=list(cases.parties(connection, actor, case_id).items()),
         query=query_words(connection, actor),
     )

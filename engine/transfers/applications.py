@@ -127,6 +127,11 @@ class Application:
         found = self.node.bound(binding)
         return found.id if found else None
 
+    @property
+    def number_field(self) -> str:
+        """The id of the field by whose number the student is looked up: the record's, where the form asks for both."""
+        return next(found for found in map(self.field, _NUMBERS) if found)
+
 
 def prepare(connection: Connection, actor: Actor, origin_province: str, *, at: datetime) -> Application:
     """The application form for a student from a province.

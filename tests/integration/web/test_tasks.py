@@ -281,3 +281,23 @@ def test_a_plain_procedure_waits_and_is_done_without_a_student(visitor_of, datab
     assert "登记" in operator.get("/inbox/done").text
     assert "测试340000-operator" in operator.get(f"/tasks/{task_id}").text
     assert looks(database, case_id) == []
+
+
+def test_whoever_came_from_the_transfer_goes_back_to_it(database, world, clock, visitor_of):
+    case_id = play.apply(database, world, HENAN, ANHUI, clock())
+    play.apply(database, world, HENAN, ANHUI, clock(), serial=2)
+    [task] = play.open_tasks(database, case_id)
+    county = visitor_of(world[ANHUI].actor("county"))
+    page = county.get(f"/transfers/{case_id}").text
+    assert f'href="/tasks/{task.id}?back=transfer"' in page
+    address = re.search(
+        r'<form method="post" class="form" action="([^"]+)"', county.get(f"/tasks/{task.id}?back=transfer").text
+    )[1]
+    decided = county.post(html.unescape(address), play.answers(task))
+    assert decided.location == f"/transfers/{case_id}"
+
+
+def test_a_transfer_leads_nobody_but_its_holder_to_a_task(database, world, clock, visitor_of):
+    case_id = play.apply(database, world, HENAN, ANHUI, clock())
+    for name in ("operator", "county_admin", "province"):
+        assert "?back=transfer" not in visitor_of(world[ANHUI].actor(name)).get(f"/transfers/{case_id}").text
