@@ -12,7 +12,7 @@ _LINES = "http://www.omg.org/spec/DD/20100524/DI"
 
 
 def read(source: bytes) -> dict[str, tuple[float, ...]]:
-    """The points of each element, as x, y, x, y …: two corners of a shape, all bends of a line. Raises `DiagramError`."""
+    """The points of each element, as x, y, x, y …: corners of a shape, bends of a line. Raises `DiagramError`."""
     root = parse(source)
     found: dict[str, tuple[float, ...]] = {}
     for shape in root.iter(f"{{{_DI}}}BPMNShape"):
