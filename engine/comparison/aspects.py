@@ -37,9 +37,11 @@ def aspects(frame: Frame, a: Step, b: Step) -> list[Difference]:
         *_refusal_messages(frame, a, b, by_refusal),
         *_condition(frame, a, b, by_refusal),
         *_channel(frame, a, b),
+        *_service(frame, a, b),
         *_duty(frame, a, b, by_move),
         *_at_the_desk(frame, a, b, by_move),
         *_outcome(frame, a, b),
+        *_message(frame, a, b),
         *_contacts(frame, a, b),
         *form(frame, a, b, by_refusal),
         *_clause(frame, a, b),
@@ -99,20 +101,17 @@ def _refusal_messages(frame: Frame, a: Step, b: Step, cause: Difference | None) 
 
 
 def _condition(frame: Frame, a: Step, b: Step, cause: Difference | None) -> Iterator[Difference]:
-    if a.decision is None or b.decision is None or cause is not None:
-        return
-    if _ways(a, {}) != _ways(b, frame.names):
+    """On what it depends where a case goes from here. That only one side may refuse is told already."""
+    if cause is None and _ways(a, {}) != _ways(b, frame.names):
         mine, theirs = (_ways(step, _labels(side)) for side, step in ((frame.a, a), (frame.b, b)))
-        yield frame.difference(
-            "condition", "condition", frame.concerned(a, b), [a], [b],
-            said=(said(frame.a, a, "refusal"), said(frame.b, b, "refusal")),
-            values={"step": shown(a), "x": mine, "y": theirs},
-        )  # fmt: skip
+        stated = said(frame.a, a, "refusal"), said(frame.b, b, "refusal")
+        yield from _contrast(frame, "condition", (a, b), mine, theirs, stated, None)
 
 
 def _ways(step: Step, names: Mapping[str, str]) -> tuple[str, ...]:
     """The conditions of the ways out. Where they lead is compared as the order of the steps."""
-    assert step.decision is not None
+    if step.decision is None:
+        return ()
     ways = step.decision.ways
     return tuple(
         sorted(f"{renamed(condition, names) or '*'} → {'…' if targets else '×'}" for condition, targets in ways)
@@ -134,6 +133,19 @@ def _channel(frame: Frame, a: Step, b: Step) -> Iterator[Difference]:
             values={"x": shown(a), "y": shown(b), "how_x": templates()[f"channel.{a.channel}"],
                     "how_y": templates()[f"channel.{b.channel}"]},
         )  # fmt: skip
+
+
+def _service(frame: Frame, a: Step, b: Step) -> Iterator[Difference]:
+    x, y = (tuple(map(_service_words, step.does.split())) for step in (a, b))
+    stated = said(frame.a, a, "service"), said(frame.b, b, "service")
+    if x and y:
+        yield from _contrast(frame, "service", (a, b), x, y, stated, None)
+
+
+def _service_words(word: str) -> Words:
+    """A part of what a service does: its topic, a party, or the word for a notice."""
+    known = templates()
+    return known.get(f"topic.{word}") or known.get(f"party.{word}") or Words(word)
 
 
 def _duty(frame: Frame, a: Step, b: Step, cause: Difference | None) -> Iterator[Difference]:
@@ -186,11 +198,12 @@ def _contrast(
     y: Value,
     stated: tuple[Said, Said],
     cause: Difference | None,
+    template: str = "",
 ) -> Iterator[Difference]:
     """A value that both give, or one does. An empty one is none."""
     if x != y:
         yield frame.difference(
-            kind, kind, frame.concerned(*pair), [pair[0]], [pair[1]],
+            kind, template or kind, frame.concerned(*pair), [pair[0]], [pair[1]],
             said=(stated[0] if x else None, stated[1] if y else None),
             values={"step": shown(pair[0] if x else pair[1]), "x": x or y, "y": y}, cause=cause,
         )  # fmt: skip
@@ -261,10 +274,16 @@ _SHARED: tuple[
 
 
 def _outcome(frame: Frame, a: Step, b: Step) -> Iterator[Difference]:
-    if a.outcome != b.outcome:
-        x, y = (templates().get(f"outcome.{step.outcome}", Words(step.outcome)) for step in (a, b))
-        stated = said(frame.a, a, "outcome"), said(frame.b, b, "outcome")
-        yield from _contrast(frame, "outcome", (a, b), x if a.outcome else "", y if b.outcome else "", stated, None)
+    x, y = (tuple(templates().get(f"outcome.{word}", Words(word)) for word in step.outcome.split()) for step in (a, b))
+    stated = said(frame.a, a, "outcome"), said(frame.b, b, "outcome")
+    yield from _contrast(frame, "outcome", (a, b), x, y, stated, None)
+
+
+def _message(frame: Frame, a: Step, b: Step) -> Iterator[Difference]:
+    """Another message at the same place."""
+    x, y = (message_words(step.message) if step.message else "" for step in (a, b))
+    stated = said(frame.a, a, "message"), said(frame.b, b, "message")
+    yield from _contrast(frame, "message", (a, b), x, y, stated, None, template="message.name")
 
 
 def _contacts(frame: Frame, a: Step, b: Step) -> Iterator[Difference]:

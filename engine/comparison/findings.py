@@ -19,7 +19,7 @@ KINDS = {
     "fact": "form", "withdrawal": "legal_effect",
     "removed": "who", "added": "who", "moved": "who", "merged": "order", "split": "order", "reordered": "order",
     "refusal": "legal_effect", "reasons": "legal_effect", "condition": "legal_effect", "outcome": "legal_effect",
-    "deadline": "legal_effect", "message": "who", "duty": "who",
+    "deadline": "legal_effect", "message": "who", "service": "who", "duty": "who",
     "reminder": "form", "channel": "form", "batch": "form", "form": "form", "clause": "form", "text": "form",
     "menu": "wording", "reworded": "wording",
     "first_actor": "who", "agreement": "legal_effect", "handoffs": "who", "steps": "order",

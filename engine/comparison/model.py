@@ -102,7 +102,9 @@ class Step:
     decision: Decision | None = None
     # The contract's name of what it sends or awaits.
     message: str = ""
-    topic: str = ""
+    # What the system does in it by itself: the service's topic, whom it tells, and what.
+    does: str = ""
+    # What becomes of the case at its end, and whether all else ends with it.
     outcome: str = ""
     # The elements folded into it that carry words: the question behind it, its answers, its timers.
     folded: tuple[Folded, ...] = ()

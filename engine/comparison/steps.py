@@ -318,13 +318,13 @@ class _Steps:
             duty=node.duty if node.kind in _USER else "",
             menu=Words(node.menu("zh"), node.properties.get("menu.en", "")),
             batch=node.batch,
-            deadline=_deadline(node.due),
+            deadline=_day(node) if kind == "wait" and node.kind in _CATCHES else _deadline(node.due),
             reminders=tuple(sorted(gathered.reminders, key=lambda item: (item.day, item.does))),
             fields=node.form,
             decision=decision,
             message=node.event.message if node.event is not None else "",
-            topic=node.topic,
-            outcome=node.outcome or "",
+            does=_service(node) if node.kind in _SERVICES else "",
+            outcome=_outcome(node),
             folded=folded,
             act=self._act(node),
             contacts=tuple(sorted(set(self._contacts(node)))),
@@ -475,6 +475,11 @@ def _day(event: Node) -> str:
         return f"due({expressions.due_shift(timer) or ''})"
     except BadExpression:
         return timer or (event.event.kind if event.event is not None else "")
+
+
+def _outcome(node: Node) -> str:
+    ends_all = node.event is not None and node.event.kind == "terminate"
+    return " ".join(filter(None, [node.outcome, "terminate" if ends_all else ""]))
 
 
 def _deadline(due: str) -> str:

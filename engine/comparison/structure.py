@@ -12,7 +12,7 @@ from dataclasses import replace
 from engine.comparison.aspects import aspects, duty_words, message_words
 from engine.comparison.consequences import consequences
 from engine.comparison.findings import Frame, Written, differs, place, shown
-from engine.comparison.model import SEVERITIES, Difference, Match, Side, Step
+from engine.comparison.model import SEVERITIES, Difference, Fact, Match, Side, Step
 from engine.comparison.order import reaches
 from engine.comparison.quotations import Said, said
 from engine.comparison.sentences import Words, joined, templates
@@ -57,7 +57,8 @@ def _facts(frame: Frame) -> Iterator[Difference]:
     mine, theirs = ({(fact.key, fact.side): fact for fact in side.facts} for side in (frame.a, frame.b))
     for key, holder in dict.fromkeys([*mine, *theirs]):
         one, other = mine.get((key, holder)), theirs.get((key, holder))
-        if one and other and one.text.zh == other.text.zh:
+        if one and other and not differs(one.text, other.text):
+            yield from _fact_clauses(frame, one, other)
             continue
         stated = (Said(one.clauses, _fact_basis(one.clauses)) if one else None,
                   Said(other.clauses, _fact_basis(other.clauses)) if other else None)  # fmt: skip
@@ -69,6 +70,17 @@ def _facts(frame: Frame) -> Iterator[Difference]:
             said=stated, severity="legal_effect" if key in _BINDING else "form",
             values={"fact": templates().get(f"fact.{key}", Words(key)), "x": given[0], "y": given[-1]},
             elements=([one.holder] if one else [], [other.holder] if other else []), about=key,
+        )  # fmt: skip
+
+
+def _fact_clauses(frame: Frame, one: Fact, other: Fact) -> Iterator[Difference]:
+    if frame.same_document and one.clauses != other.clauses:
+        yield frame.difference(
+            "clause", "clause", _concerned_by(frame, one.clauses, other.clauses, one.side),
+            said=(Said(one.clauses), Said(other.clauses)), about=one.key,
+            values={"step": templates().get(f"fact.{one.key}", Words(one.key)),
+                    "x": tuple(one.clauses) or "—", "y": tuple(other.clauses) or "—"},
+            elements=([one.holder], [other.holder]),
         )  # fmt: skip
 
 

@@ -203,6 +203,9 @@ class Diagram:
 
 
 _REFERENCES = {"flowNodeRef", "incoming", "outgoing"}
+_IDS = {
+    "id", "sourceRef", "targetRef", "attachedToRef", "default", "bpmnElement", "processRef", "messageRef",
+}  # fmt: skip
 
 
 # What changes no meaning -----------------------------------------------------------------------------------------
@@ -221,7 +224,7 @@ def rename_ids(diagram: Diagram, names: Callable[[str], str]) -> None:
     for element in diagram.root.iter():
         local = etree.QName(element).localname
         for name, value in element.attrib.items():
-            if local not in ("property", "value") and value in known and name != "name":
+            if local not in ("property", "value") and name in _IDS and value in known:
                 element.set(name, known[value])
             if local == "property" and name == "value" and element.get("id") in ("required", "visible"):
                 element.set(name, pattern.sub(lambda found: known[found[0]], value))

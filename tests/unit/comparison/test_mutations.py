@@ -8,6 +8,7 @@ import pytest
 from lxml import etree
 
 from engine.comparison import compare
+from engine.comparison.findings import MIRRORED
 from tests.unit.comparison.mutations import BPMN, CAMUNDA, Diagram
 from tests.unit.comparison.sides import document, kinds, shipped, source
 
@@ -23,13 +24,13 @@ Change = Callable[[Diagram], object]
 
 
 def found(regime: str, change: Change) -> list[str]:
-    """The kinds found after a change, the same from either side."""
+    """The kinds found after a change: the same from either side, and whether or not there is a document."""
     diagram = Diagram(source(regime))
     change(diagram)
     before, after = shipped(regime), diagram.side(document(regime))
     there, back = kinds(compare(before, after)), kinds(compare(after, before))
-    mirrored = {"added": "removed", "removed": "added", "merged": "split", "split": "merged"}
-    assert sorted(mirrored.get(kind, kind) for kind in back) == there
+    assert sorted(MIRRORED.get(kind, kind) for kind in back) == there
+    assert kinds(compare(shipped(regime, documented=False), diagram.side())) == there
     return there
 
 
@@ -90,6 +91,59 @@ def test_a_step_called_otherwise(regime, step, words):
     assert found(regime, lambda diagram: diagram.get(step).set("name", words)) == ["reworded"]
 
 
+def without_decision(diagram: Diagram) -> None:
+    diagram.drop("refused_by_receiving_authority")
+    diagram.bypass("receiving_authority_agrees")
+    diagram.bypass("decide_receiving_authority")
+
+
+def with_decision(diagram: Diagram) -> None:
+    """Whether the record is complete, asked before it is retrieved; if not, the transfer ends."""
+    lane = "receiving_school_lane"
+    diagram.insert_after("tell_student_to_enrol", "userTask", "decide_fresh", "决定是否接收档案", lane)
+    form = etree.SubElement(
+        etree.SubElement(diagram.get("decide_fresh"), f"{BPMN}extensionElements"), f"{CAMUNDA}formData"
+    )
+    etree.SubElement(form, f"{CAMUNDA}formField", id="fresh_result", label="接收与否", type="boolean")
+    gateway = diagram.insert_after("decide_fresh", "exclusiveGateway", "fresh_agrees", "是否接收？", lane)
+    (onwards,) = diagram.flows(source="fresh_agrees")
+    etree.SubElement(onwards, f"{BPMN}conditionExpression").text = "fresh_result"
+    end = etree.SubElement(gateway.getparent(), f"{BPMN}endEvent", id="fresh_refused", name="转学流程终止")
+    diagram.set_property("fresh_refused", "outcome", "refused")
+    diagram.enlist(end.get("id"), diagram.get(lane))
+    gateway.set("default", diagram.connect("fresh_agrees", "fresh_refused").get("id"))
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_a_decision_removed(regime):
+    assert found(regime, without_decision) == ["removed"]
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_a_decision_added(regime):
+    assert found(regime, with_decision) == ["added"]
+
+
+def side_by_side(diagram: Diagram) -> None:
+    """Two steps at once instead of one after the other."""
+    for gateway in ("fork", "join"):
+        etree.SubElement(diagram.get("retrieve_record").getparent(), f"{BPMN}parallelGateway", id=gateway)
+        diagram.enlist(gateway, diagram.get("receiving_school_lane"))
+    (between,) = diagram.flows(source="retrieve_record", target="change_enrolment")
+    (before,) = diagram.flows(target="retrieve_record")
+    (after,) = diagram.flows(source="change_enrolment")
+    before.set("targetRef", "fork")
+    after.set("sourceRef", "join")
+    between.set("sourceRef", "fork")
+    for source_, target in (("fork", "retrieve_record"), ("retrieve_record", "join"), ("change_enrolment", "join")):
+        diagram.connect(source_, target)
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_two_steps_at_once_that_came_one_after_the_other(regime):
+    assert found(regime, side_by_side) == ["reordered"]
+
+
 # What a step demands ---------------------------------------------------------------------------------------------
 
 
@@ -147,6 +201,38 @@ def with_a_later_reminder(diagram: Diagram) -> None:
     diagram.get("receiving_authority_due_soon").find(f".//{BPMN}timeDate").text = "due(-1)"
 
 
+def without_batch(diagram: Diagram) -> None:
+    """Anhui's decision one by one; the national one by one is what it was, so there it becomes one for several."""
+    try:
+        diagram.drop_property("decide_receiving_authority", "batch")
+    except ValueError:
+        diagram.set_property("decide_receiving_authority", "batch", "true")
+
+
+def with_option(diagram: Diagram) -> None:
+    result = diagram.field("decide_receiving_authority", "receiving_authority_result")
+    etree.SubElement(result, f"{CAMUNDA}value", id="later", name="暂缓")
+
+
+def with_another_option(diagram: Diagram) -> None:
+    result = diagram.field("decide_receiving_authority", "receiving_authority_result")
+    next(result.iterfind(f"{CAMUNDA}value")).set("name", "照准")
+
+
+def visible(diagram: Diagram, field: str, condition: str) -> None:
+    properties = diagram.field("apply", field).find(f"{CAMUNDA}properties")
+    etree.SubElement(properties, f"{CAMUNDA}property", id="visible", value=condition)
+
+
+def with_a_question(diagram: Diagram) -> None:
+    """A step that is left out in some cases."""
+    gateway = diagram.insert_after("retrieve", "exclusiveGateway", "needed", "需要吗？")
+    (first,) = diagram.flows(source="retrieve_record")
+    gateway.set("default", diagram.connect("needed", first.get("targetRef")).get("id"))
+    (into,) = diagram.flows(source="needed", target="retrieve_record")
+    etree.SubElement(into, f"{BPMN}conditionExpression").text = "student_ok"
+
+
 def due(step: str, days: str) -> Change:
     return lambda diagram: diagram.get(step).set(f"{CAMUNDA}dueDate", days)
 
@@ -186,6 +272,23 @@ CHANGES: list[tuple[str, str, Change]] = [
     ("a refusal that is not told", "message", lambda diagram: diagram.bypass("announce_refusal")),
     ("the guardian is not told", "message", lambda diagram: diagram.drop("call_to_enrol_flow")),
     ("the guardian does not apply", "message", lambda diagram: diagram.drop("application_of_guardian_flow")),
+    (
+        "another message",
+        "message",
+        lambda it: it.get("announce_agreement_message").set("messageRef", "message_record_retrieved"),
+    ),
+    ("another service", "service", lambda it: it.get("change_enrolment").set(f"{CAMUNDA}topic", "notify")),
+    (
+        "an end that ends all",
+        "outcome",
+        lambda it: etree.SubElement(it.get("completed_releasing"), f"{BPMN}terminateEventDefinition"),
+    ),
+    ("batches of nothing", "batch", without_batch),
+    ("an option more", "form", with_option),
+    ("an option called otherwise", "reworded", with_another_option),
+    ("a field that shows sometimes", "form", lambda it: visible(it, "receiving_class", 'student_name != ""')),
+    ("a question between", "condition", with_a_question),
+    ("another clause of a fact", "clause", words("transfer", "document.in_force.clause", "附件一")),
     ("a service less", "removed", lambda diagram: diagram.bypass("change_enrolment")),
     ("another day in force", "fact", words("transfer", "document.in_force", "2015-01-01")),
     ("no withdrawal", "withdrawal", lambda diagram: diagram.drop_property("receiving_side", "withdraw")),
