@@ -19,17 +19,24 @@ COOKIE = "locale"
 
 
 def chosen_locale() -> str:
-    """The person's own choice, before the login the browser's last one, else the deployment's."""
-    session = current_session()
-    wishes = (session.locale if session else None, request.cookies.get(COOKIE), settings().default_locale)
+    """The person's own choice, before the login the browser's last one, else the deployment's.
+
+    A program says by `Accept-Language` whose words it wants.
+    """
+    person = current_token() or current_session()
+    asked = _asked_locale() if is_for_programs() else None
+    wishes = (asked, person.locale if person else None, request.cookies.get(COOKIE), settings().default_locale)
     return next(wish for wish in wishes if wish in LOCALES)
+
+
+def _asked_locale() -> str | None:
+    """The best of our languages for `Accept-Language`, whatever country or script it names."""
+    ours = {locale[:2]: locale for locale in LOCALES}
+    return next((ours[tag[:2].lower()] for tag, _quality in request.accept_languages if tag[:2].lower() in ours), None)
 
 
 def is_english() -> bool:
     return str(get_locale()).startswith("en")
-
-
-_ACCEPTED = {"zh": "zh_Hans_CN", "en": "en"}
 
 
 def label(described: Any) -> str:

@@ -182,9 +182,7 @@ def _shape(answer: Any) -> Any:
 
 
 def _errors(rule: Rule, endpoint: Endpoint) -> dict[str, Any]:
-    raised: list[type[XuejiError]] = [TokenRequired, TokenRefused, *endpoint.raises, Unexpected]
-    if endpoint.capability or endpoint.raises:
-        raised.append(Forbidden)
+    raised: list[type[XuejiError]] = [TokenRequired, TokenRefused, Forbidden, *endpoint.raises, Unexpected]
     if rule.arguments or endpoint.writes:
         raised.append(NotFound)
     if endpoint.body:

@@ -28,7 +28,7 @@ from engine.errors import N_, Invalid, XuejiError
 from engine.permissions import require
 from web.api.shapes import Sent, SentForm, Uploaded
 from web.context import current_actor, now, reading, transaction
-from web.errors import Unreadable, WrongMediaType
+from web.errors import TooLarge, Unreadable, WrongMediaType
 
 KEY_HEADER = "Idempotency-Key"
 LONGEST_KEY = 200
@@ -204,8 +204,9 @@ def _content(found: Content) -> Response:
 def _json(body: type[BaseModel]) -> BaseModel:
     if request.mimetype != JSON:
         raise WrongMediaType(expected=JSON)
-    request.max_content_length = LONGEST_BODY
-    return _checked(lambda text: body.model_validate_json(text, strict=True), request.get_data())
+    if (request.content_length or 0) > LONGEST_BODY or len(content := request.get_data()) > LONGEST_BODY:
+        raise TooLarge(N_("The request is too large."), remedy=N_("Send less at once."))
+    return _checked(lambda text: body.model_validate_json(text, strict=True), content)
 
 
 def _form(body: type[BaseModel]) -> BaseModel:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from engine import cases, inbox, transfers
 from engine.bpmn.graph import PARTIES
 from engine.cases import Stand
-from engine.errors import Forbidden, Invalid
+from engine.errors import Forbidden, Invalid, NotFound
 from engine.registry import codes, organisations, records, students
 from engine.registry.students import Place, Student, Summary
 from engine.transfers import Entry, Filters, Hold, Holding, Transfer
@@ -216,7 +216,7 @@ class TransferSearch(Filtered):
 
 
 @blueprint.get("/transfers")
-@reads(requires="query", raises=(cursors.BadCursor,))
+@reads(requires="query", raises=(cursors.BadCursor, NotFound))
 def query(connection: Connection, query: Filtered) -> Listed[TransferRow]:
     """变动查询: the transfers of the jurisdiction, newest first."""
     return _found(connection, query)

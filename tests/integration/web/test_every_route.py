@@ -1,11 +1,13 @@
 """Every role against every route, across jurisdictions: nothing of a case outside its sides, nothing beyond a duty.
 
-A route that is not in the table fails the test, so nobody adds one without saying who may use it.
+A route that is not in the table fails the test, so nobody adds one without saying who may use it. The routes of the
+interface for programs have a table of their own (`tests/integration/api`).
 """
 
 from __future__ import annotations
 
 import pytest
+from werkzeug.routing import Rule
 
 from engine.audit import Actor
 from tests.integration import play
@@ -28,6 +30,8 @@ ROUTES = {
     "sessions.revoke_others": "person",
     "sessions.revoke": "person",
     "sessions.switch": "person",
+    "tokens.make": "person",
+    "tokens.revoke": "person",
     "accounts.people": "administrator",
     "accounts.person": "administrator",
     "accounts.close": "administrator",
@@ -177,13 +181,17 @@ def roles(world: worlds.World) -> list[tuple[str, Actor, bool]]:
     return [role for role in found if not role[0].endswith(twins)]
 
 
+def pages(app) -> list[Rule]:
+    return [rule for rule in app.url_map.iter_rules() if not rule.endpoint.startswith("api.")]
+
+
 def test_the_table_knows_every_route(app):
-    assert {rule.endpoint for rule in app.url_map.iter_rules()} == set(ROUTES)
+    assert {rule.endpoint for rule in pages(app)} == set(ROUTES)
 
 
 def test_nobody_gets_in_without_a_login(app, stranger, world, case_id, database):
     task_id = play.open_tasks(database, case_id)[0].id
-    for rule in app.url_map.iter_rules():
+    for rule in pages(app):
         if ROUTES[rule.endpoint] in ("public", "demo"):
             continue
         path = address(rule, world, case_id, task_id)
@@ -199,7 +207,7 @@ def test_every_role_against_every_route(app, visitor_of, world, case_id, databas
     wrong = []
     for name, actor, in_case in roles(world):
         visitor = visitor_of(actor)
-        for rule in app.url_map.iter_rules():
+        for rule in pages(app):
             if rule.endpoint in ("static", "sessions.log_out", "sessions.revoke_others", "sessions.choose_locale"):
                 continue
             path = address(rule, world, case_id, task_id)
