@@ -13,10 +13,8 @@ The rules are those of the whole collaboration of a file: of both halves of a tr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import lru_cache, partial
-from itertools import islice
 from typing import Any
 
 from engine.bpmn.checks import Finding
@@ -24,6 +22,7 @@ from engine.bpmn.graph import GATEWAYS, Pool, ProcessGraph
 from engine.comparison.behaviour import BOUND, Space, collaboration, explore
 from engine.comparison.behaviour.net import Place, Role
 from engine.comparison.behaviour.space import Edge, Mail
+from engine.comparison.behaviour.waiting import Wait, waits
 from engine.comparison.behaviour.words import in_words
 from engine.comparison.model import Run
 from engine.errors import N_
@@ -63,118 +62,33 @@ def _finding(
 # Waiting for ever ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Waiting:
-    """One node in which tokens wait for ever; for flows that stay empty, or messages that do not come."""
-
-    pool: int
-    place: Place
-    flows: frozenset[int] = frozenset()
-    keys: frozenset[str] = frozenset()
-
-
 def _waits(space: Space) -> Iterator[Finding]:
-    told: set[tuple[str, str]] = set()
-    dead = [state for state in space.ends if not space.is_over(state) and not space.is_lost(state)]
-    for state in [*dead, *_endless(space)]:
-        for waiting in _roots(space, _waiting(space, state)):
-            ended = space.states[state].standings[waiting.pool].end >= 0
-            # Where no run at all completes, an end on the way to the deadlock is no end of the case.
-            rule = "token-left-behind" if ended and space.completed else "deadlock"
-            element = waiting.place.node.id
-            if (rule, element) not in told:
-                told.add((rule, element))
-                yield _told(space, rule, waiting, space.run_to([state]))
+    for wait in waits(space):
+        run = space.run_to([wait.state])
+        element = wait.place.node.id
+        if wait.ended:
+            message = N_("The procedure can come to its end while something still waits here for ever: %(run)s")
+            yield _finding(space, "token-left-behind", "error", element, message, run)
+        elif wait.waiting.keys and not wait.waiting.flows:
+            message = N_("Here the case can wait for ever for %(name)s, which does not come: %(run)s")
+            names = sorted({_name(space, wait.waiting.pool, key) for key in wait.waiting.keys})
+            yield _finding(space, "deadlock", "error", element, message, run, name=", ".join(names))
+        else:
+            yield _finding(space, "deadlock", "error", element, _hanging(wait), run)
 
 
-def _told(space: Space, rule: str, waiting: _Waiting, run: Run | None) -> Finding:
-    element = waiting.place.node.id
-    if rule == "token-left-behind":
-        message = N_("The procedure can come to its end while something still waits here for ever: %(run)s")
-        return _finding(space, rule, "error", element, message, run)
-    if waiting.flows:
-        message = N_("Here the case can wait for ever for a branch that does not come: %(run)s")
-        return _finding(space, rule, "error", element, message, run)
-    if waiting.keys:
-        names = ", ".join(sorted({_name(space, waiting.pool, key) for key in waiting.keys}))
-        message = N_("Here the case can wait for ever for %(name)s, which does not come: %(run)s")
-        return _finding(space, rule, "error", element, message, run, name=names)
-    if waiting.place.role is Role.CHOICE:
-        return _finding(space, rule, "error", element, N_("No way leads on from here in this run: %(run)s"), run)
-    message = N_("From here the case can go on for ever, but never come to an end: %(run)s")
-    return _finding(space, rule, "error", element, message, run)
+def _hanging(wait: Wait) -> str:
+    if wait.waiting.flows:
+        return N_("Here the case can wait for ever for a branch that does not come: %(run)s")
+    if wait.place.role is Role.CHOICE:
+        return N_("No way leads on from here in this run: %(run)s")
+    return N_("From here the case can go on for ever, but never come to an end: %(run)s")
 
 
 def _name(space: Space, pool: int, key: str) -> str:
     """What a message is called by its reader."""
     node = space.nets[pool].pool.by_id.get(key)
     return key.removeprefix("=") if node is None else (node.event and node.event.message) or node.name or node.id
-
-
-def _waiting(space: Space, state: int) -> list[_Waiting]:
-    found: dict[tuple[int, int], _Waiting] = {}
-    for number, standing in enumerate(space.states[state].standings):
-        net = space.nets[number]
-        for token in standing.tokens:
-            place = net.places[token.place]
-            events = place.events if place.role is Role.RACE else token.armed
-            keys = place.reads.union(*(net.places[event].reads for event in events))
-            found[number, place.number] = _Waiting(number, place, keys=keys)
-        for flow in standing.held:
-            place = net.places[net.targets[flow]]
-            empty = frozenset(place.incoming) - set(standing.held)
-            found[number, place.number] = _Waiting(number, place, flows=empty)
-    return list(found.values())
-
-
-def _roots(space: Space, waiting: list[_Waiting]) -> list[_Waiting]:
-    """Those that do not merely wait for one of the others; a circle of them is a root as a whole."""
-    ahead = {one: {other for other in waiting if other != one and _is_behind(space, one, other)} for one in waiting}
-    behind = {one: _all_ahead(ahead, one) for one in waiting}
-    return [one for one in waiting if all(one in behind[other] for other in behind[one])]
-
-
-def _is_behind(space: Space, one: _Waiting, other: _Waiting) -> bool:
-    """Whether what one waits for could come from the other, if that went on."""
-    net = space.nets[other.pool]
-    reached = net.reached_from([other.place.number])
-    if one.pool == other.pool and any(net.sources[flow] in reached for flow in one.flows):
-        return True
-    sends = {address for number in reached for address in net.places[number].sends}
-    return any((one.pool, key) in sends for key in one.keys)
-
-
-def _all_ahead(ahead: dict[_Waiting, set[_Waiting]], one: _Waiting) -> set[_Waiting]:
-    seen: set[_Waiting] = set()
-    waiting = list(ahead[one])
-    while waiting:
-        item = waiting.pop()
-        if item not in seen:
-            seen.add(item)
-            waiting += ahead[item]
-    return seen
-
-
-def _endless(space: Space) -> list[int]:
-    """The first state from which no end can be reached, though things go on happening."""
-    behind: list[list[int]] = [[] for _ in space.states]
-    for state, edges in enumerate(space.edges):
-        for edge in edges:
-            behind[edge.target].append(state)
-    ending = _reached([*space.ends, *space.cut], behind)
-    endless = (state for state in range(len(space.states)) if state not in ending)
-    return list(islice((state for state in endless if not space.is_over(state)), 1))
-
-
-def _reached(origins: Iterable[int], steps: list[list[int]]) -> set[int]:
-    seen: set[int] = set()
-    ahead = list(origins)
-    while ahead:
-        state = ahead.pop()
-        if state not in seen:
-            seen.add(state)
-            ahead += steps[state]
-    return seen
 
 
 # Tokens, messages, elements --------------------------------------------------------------------------------------

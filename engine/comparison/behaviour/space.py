@@ -137,6 +137,26 @@ class Space:
         found = {node.outcome for node in self.last_ends(state) if node.outcome}
         return "refused" if "refused" in found else min(found, default=None)
 
+    @cached_property
+    def behind(self) -> list[list[int]]:
+        """The states from which each state is come to."""
+        found: list[list[int]] = [[] for _ in self.states]
+        for state, edges in enumerate(self.edges):
+            for edge in edges:
+                found[edge.target].append(state)
+        return found
+
+    def leading_to(self, goals: Iterable[int]) -> set[int]:
+        """The states from which one of these can be come to."""
+        seen: set[int] = set()
+        ahead = list(goals)
+        while ahead:
+            state = ahead.pop()
+            if state not in seen:
+                seen.add(state)
+                ahead += self.behind[state]
+        return seen
+
     # Nodes as bits
 
     @cached_property

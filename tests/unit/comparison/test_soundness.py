@@ -524,14 +524,14 @@ def agree(pools: tuple[Pool, ...], findings: Iterable[Finding]) -> None:
 
 
 @given(drawings.in_blocks())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_faults_of_a_diagram_drawn_in_blocks_are_those_of_its_runs(elements: tuple[str, ...]) -> None:
     graph = d.read(*elements)
     agree(graph.executable, soundness.findings(graph, bound=BOUND))
 
 
 @given(drawings.any_which_way())
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_faults_of_any_diagram_are_those_of_its_runs(elements: tuple[str, ...]) -> None:
     graph = d.read(*elements)
     assume(not checks.findings(graph))
@@ -553,7 +553,7 @@ def renamed(pool: Pool) -> Pool:
 
 
 @given(half("receiving"), half("releasing"))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_faults_of_two_halves_are_those_of_their_runs(receiving: Pool, releasing: Pool) -> None:
     pools = (receiving, renamed(releasing))
     agree(pools, soundness.findings(ProcessGraph("file", pools), bound=BOUND))
