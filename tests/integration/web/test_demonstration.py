@@ -1,4 +1,4 @@
-"""What a demonstration adds: students to try it with, the parties of the case at hand, and the way from one to another."""
+"""What a demonstration adds: students to try, the parties of the case at hand, the way from one to another."""
 
 from __future__ import annotations
 
