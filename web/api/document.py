@@ -182,11 +182,11 @@ def _shape(answer: Any) -> Any:
 
 
 def _errors(rule: Rule, endpoint: Endpoint) -> dict[str, Any]:
-    raised: list[type[XuejiError]] = [TokenRequired, TokenRefused, Forbidden, *endpoint.raises, Unexpected]
+    raised: list[type[XuejiError]] = [Unreadable, TokenRequired, TokenRefused, Forbidden, *endpoint.raises, Unexpected]
     if rule.arguments or endpoint.writes:
         raised.append(NotFound)
     if endpoint.body:
-        raised += [Unreadable, WrongMediaType, TooLarge]
+        raised += [WrongMediaType, TooLarge]
     by_status: dict[int, dict[str, str]] = {}
     for error in raised:
         by_status.setdefault(error.status, {})[error.code] = error.message
