@@ -422,6 +422,9 @@ class Holder:
     name_en: str | None
     step: Node
     due_at: datetime | None
+    # The open task, and for whom in the organisation it is.
+    task_id: int
+    duty: str
 
 
 @dataclass(frozen=True)
@@ -506,29 +509,47 @@ def _refuse_closed(connection: Connection, row: Any) -> None:
         raise Gone
 
 
+_HOLDING = (
+    task.c.case_id, task.c.organisation_id, organisation.c.name, organisation.c.name_en, task.c.version_id,
+    task.c.side, task.c.node, task.c.due_at, task.c.id.label("task_id"), task.c.duty,
+)  # fmt: skip
+# One round trip, since it ends every completion.
+_COMPLETION = (
+    sa.select(case.c.revision, case.c.outcome, *_HOLDING)
+    .select_from(
+        case.outerjoin(task, sa.and_(task.c.case_id == case.c.id, task.c.state == "open")).outerjoin(
+            organisation, task.c.organisation_id == organisation.c.id
+        )
+    )
+    .where(case.c.id == sa.bindparam("of_case"))
+    .order_by(task.c.id)
+)
+
+
 def completion(connection: Connection, case_id: int) -> Completion:
     """What became of a case: its outcome, or who has it now."""
-    row = connection.execute(sa.select(case.c.revision, case.c.outcome).where(case.c.id == case_id)).one()
-    return Completion(case_id, row.revision, row.outcome, tuple(holders(connection, [case_id]).get(case_id, ())))
+    rows = connection.execute(_COMPLETION, {"of_case": case_id}).all()
+    held = tuple(_holder(connection, row) for row in rows if row.case_id is not None)
+    return Completion(case_id, rows[0].revision, rows[0].outcome, held)
 
 
 def holders(connection: Connection, case_ids: Sequence[int]) -> dict[int, list[Holder]]:
     """当前处理单位: who has each case, in which step, until when."""
     found: dict[int, list[Holder]] = {}
     rows = connection.execute(
-        sa.select(
-            task.c.case_id, task.c.organisation_id, organisation.c.name, organisation.c.name_en, task.c.version_id,
-            task.c.side, task.c.node, task.c.due_at,
-        )
+        sa.select(*_HOLDING)
         .join(organisation, task.c.organisation_id == organisation.c.id)
         .where(task.c.case_id.in_(case_ids), task.c.state == "open")
         .order_by(task.c.id)
-    )  # fmt: skip
+    )
     for row in rows:
-        node = procedures.load(connection, row.version_id).node(row.side, row.node)
-        holder = Holder(row.organisation_id, row.name, row.name_en, node, row.due_at)
-        found.setdefault(row.case_id, []).append(holder)
+        found.setdefault(row.case_id, []).append(_holder(connection, row))
     return found
+
+
+def _holder(connection: Connection, row: Any) -> Holder:
+    node = procedures.load(connection, row.version_id).node(row.side, row.node)
+    return Holder(row.organisation_id, row.name, row.name_en, node, row.due_at, row.task_id, row.duty)
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,10 @@ class Membership(Shape):
 
     @classmethod
     def of(cls, found: accounts.Membership) -> Membership:
-        name = found.organisation_name
         return cls(
             id=found.id,
             organisation_id=found.organisation_id,
-            organisation=Words(zh=name, en=found.organisation_name_en or name),
+            organisation=Words.named(found.organisation_name, found.organisation_name_en),
             level=found.organisation_level,
             duty=found.duty,
         )

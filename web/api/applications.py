@@ -152,14 +152,12 @@ def _ahead(connection: Connection, application: Application, student: Summary | 
             side=found.side,
             party=found.party,
             step=Words.of(found.node),
-            organisation=_words(found.organisation) if found.organisation else None,
+            organisation=Words.named(found.organisation.name, found.organisation.name_en)
+            if found.organisation
+            else None,
         )
         for found in transfers.ahead(connection, application, student)
     ]
-
-
-def _words(organisation: Any) -> Words:
-    return Words(zh=organisation.name, en=organisation.name_en or organisation.name)
 
 
 # The student -----------------------------------------------------------------------------------------------------
@@ -372,6 +370,6 @@ def start(connection: Connection, body: Applying, examined: Any) -> tuple[Starte
     """Save an application: the student is looked up and checked, a place reserved, the case started."""
     actor = current_actor()
     case_id = transfers.start(connection, actor, *examined, at=now(), draft=body.draft)
-    became = Completed.of(inbox.completion(connection, case_id))
+    became = Completed.of(inbox.completion(connection, case_id), actor)
     number = transfers.get(connection, actor, case_id).number
     return Started(**dict(became), number=number), url_for("api.transfers.transfer", case_id=case_id)

@@ -190,8 +190,9 @@ def started(connection: Connection, query: Paged) -> Listed[TransferRow]:
 
 
 def _listed(connection: Connection, actor: Actor, found: list[inbox.Task], asked: Paged, order: str) -> Listed[TaskRow]:
-    prepare_calendar(connection)
-    known = transfers.summaries(connection, actor, [task.case_id for task in found])
+    if any(task.due_at for task in found):
+        prepare_calendar(connection)
+    known = transfers.summaries(connection, actor, [task.case_id for task in found if task.side])
     return cursors.cut(
         found, asked, lambda task: TaskRow.of(task, known.get(task.case_id)), order, inbox.SORTS[order].place
     )
@@ -234,14 +235,18 @@ class Completed(Shape):
     """completed, refused or withdrawn; null while it goes on."""
     holders: list[Holder]
     """Who has it now."""
+    next: list[int]
+    """What of it waits for this membership now: ids of tasks."""
 
     @classmethod
-    def of(cls, became: inbox.Completion) -> Completed:
+    def of(cls, became: inbox.Completion, actor: Actor) -> Completed:
+        own = (actor.organisation_id, actor.duty)
         return cls(
             case_id=became.case_id,
             revision=became.revision,
             outcome=became.outcome,
             holders=[Holder.of(holder) for holder in became.holders],
+            next=[holder.task_id for holder in became.holders if (holder.organisation_id, holder.duty) == own],
         )
 
 
@@ -284,4 +289,4 @@ def complete(connection: Connection, task_id: int, body: Completing) -> Complete
     """
     actor = current_actor()
     case_id = inbox.complete(connection, actor, task_id, body.values, revision=body.revision, at=now())
-    return Completed.of(inbox.completion(connection, case_id))
+    return Completed.of(inbox.completion(connection, case_id), actor)

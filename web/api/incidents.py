@@ -38,7 +38,6 @@ class Incident(Shape):
 
     @classmethod
     def of(cls, incident: cases.Incident) -> Incident:
-        name = incident.organisation
         return cls(
             id=incident.id,
             case_id=incident.case_id,
@@ -46,7 +45,7 @@ class Incident(Shape):
             step=Words.of(incident.step),
             party=incident.party,
             organisation_id=incident.organisation_id,
-            organisation=Words(zh=name, en=incident.organisation_en or name),
+            organisation=Words.named(incident.organisation, incident.organisation_en),
             code=incident.code,
             message=words_of(incident.message, incident.values),
             remedy=words_of(incident.remedy, incident.values),

@@ -119,9 +119,9 @@ class Words(Shape):
         return cls(zh=described.label("zh"), en=described.label("en"))
 
     @classmethod
-    def coded(cls, code: Any) -> Words:
-        """The words of a row of a code table."""
-        return cls(zh=code.name, en=code.name_en or code.name)
+    def named(cls, name: str, name_en: str | None) -> Words:
+        """A name that may have an English one beside it."""
+        return cls(zh=name, en=name_en or name)
 
 
 class Office(Shape):
@@ -134,7 +134,7 @@ class Office(Shape):
 
     @classmethod
     def of(cls, found: Organisation) -> Office:
-        return cls(id=found.id, level=found.level, name=Words(zh=found.name, en=found.name_en or found.name))
+        return cls(id=found.id, level=found.level, name=Words.named(found.name, found.name_en))
 
 
 class Reason(Shape):
@@ -271,7 +271,7 @@ class Holder(Shape):
     """Who has a case now, in which step."""
 
     organisation_id: int
-    organisation: str
+    organisation: Words
     step: Step
     due_at: datetime | None
 
@@ -279,7 +279,7 @@ class Holder(Shape):
     def of(cls, holder: inbox.Holder) -> Holder:
         return cls(
             organisation_id=holder.organisation_id,
-            organisation=holder.name,
+            organisation=Words.named(holder.name, holder.name_en),
             step=Step.of(holder.step),
             due_at=holder.due_at,
         )

@@ -56,7 +56,7 @@ class SchoolClass(Shape):
     @classmethod
     def of(cls, grade: str, name: str) -> SchoolClass:
         code = codes.table("grade").get(grade)
-        return cls(grade=grade, grade_name=Words.coded(code) if code else None, name=name)
+        return cls(grade=grade, grade_name=Words.named(code.name, code.name_en) if code else None, name=name)
 
 
 class StudentRow(Shape):
@@ -77,7 +77,7 @@ class SchoolEnd(Shape):
     """One end of a transfer."""
 
     id: int
-    school: str
+    school: Words
     school_class: SchoolClass
 
 
@@ -111,12 +111,12 @@ class TransferRow(Shape):
             student=StudentRow.of(transfer.student),
             releasing=SchoolEnd(
                 id=transfer.releasing_school_id,
-                school=transfer.releasing_school,
+                school=Words.named(transfer.releasing_school, transfer.releasing_school_en),
                 school_class=SchoolClass.of(left.grade, left.name),
             ),
             receiving=SchoolEnd(
                 id=transfer.receiving_school_id,
-                school=transfer.receiving_school,
+                school=Words.named(transfer.receiving_school, transfer.receiving_school_en),
                 school_class=SchoolClass.of(entered.grade, entered.name),
             ),
             kinds=list(transfer.kinds),
@@ -144,7 +144,7 @@ class RecordRow(Shape):
 
     id: int
     school_id: int
-    school: str
+    school: Words
     state: str
     """current: the school continues it; backup: what the former school keeps"""
     readable: bool
@@ -155,7 +155,7 @@ class RecordRow(Shape):
         return cls(
             id=holding.record_id,
             school_id=holding.school_id,
-            school=holding.school,
+            school=Words.named(holding.school, holding.school_en),
             state=holding.state,
             readable=holding.readable,
         )
@@ -271,7 +271,7 @@ class Happened(Shape):
     at: datetime
     side: str | None
     party: str
-    organisation: str
+    organisation: Words
     step: Step | None
     message: str | None
     """A message of the exchange contract, for example release_requested."""
@@ -291,7 +291,7 @@ class Happened(Shape):
             at=entry.at,
             side=entry.side,
             party=entry.party,
-            organisation=entry.organisation,
+            organisation=Words.named(entry.organisation, entry.organisation_en),
             step=Step.of(entry.node) if entry.node else None,
             message=entry.message.name if entry.message else None,
             end=entry.end,
@@ -323,7 +323,7 @@ class Held(Shape):
     """How long one party had it without a break."""
 
     party: str
-    organisation: str
+    organisation: Words
     side: str | None
     steps: list[Step]
     opened_at: datetime
@@ -344,7 +344,7 @@ class Held(Shape):
     def of(cls, hold: Hold, calendar: Calendar, at: datetime) -> Held:
         return cls(
             party=hold.party,
-            organisation=hold.organisation,
+            organisation=Words.named(hold.organisation, hold.organisation_en),
             side=hold.side,
             steps=[Step.of(step) for step in hold.steps],
             opened_at=hold.opened_at,

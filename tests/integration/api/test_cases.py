@@ -62,6 +62,7 @@ def test_a_case_is_started_by_its_name_and_worked_through(school):
     became = ok(school.post(f"/tasks/{task['id']}/completion", {"values": {"by": "甲"}}))
     assert (became["outcome"], became["holders"][0]["step"]["id"]) == (None, "close")
     [row] = ok(school.get("/inbox", case=started["id"]))["items"]
+    assert became["next"] == [row["id"]]
     assert ok(school.get(f"/tasks/{row['id']}"))["form"]["fields"] == []
     became = ok(school.post(f"/tasks/{row['id']}/completion", {"values": {}, "revision": became["revision"]}))
     assert became["outcome"] == "completed"
