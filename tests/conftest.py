@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 import os
 import pkgutil
 import shutil
@@ -225,3 +226,20 @@ def worker_id(request: pytest.FixtureRequest) -> str:
 def testrun_uid(request: pytest.FixtureRequest) -> str:
     """The same for all workers of one run."""
     return getattr(request.config, "workerinput", {}).get("testrunuid", uuid.uuid4().hex)
+
+
+# ---- What the walks through the pages needed
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The clicks, entries and seconds of each party, as `tests/browser/test_walks.py` has recorded them."""
+    reports = terminalreporter.getreports("passed")
+    rows = [found for report in reports for name, found in report.user_properties if name == "walk"]
+    if not rows:
+        return
+    terminalreporter.section("what each party needed, a robot at the keys")
+    terminalreporter.write_line("clicks  entries  seconds")
+    for walk, several in itertools.groupby(rows, lambda row: row[0]):
+        terminalreporter.write_line(walk, bold=True)
+        for _walk, party, clicks, entries, seconds in several:
+            terminalreporter.write_line(f"{clicks:6}  {entries:7}  {seconds:7.1f}  {party}")

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import fcntl
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from engine import accounts, demo, migrations
+from engine.accounts import person
+from engine.application import Application
+from engine.settings import Settings
+from engine.workdays import SHANGHAI
+from web import create_app
+
 AXE = Path(__file__).parents[2] / "web/frontend/node_modules/axe-core/axe.min.js"
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+# The demo world's today: a Tuesday in term.
+TODAY = datetime(2026, 9, 22, 9, 0, tzinfo=SHANGHAI)
 
 
 class _Silent(WSGIRequestHandler):
@@ -57,6 +71,12 @@ class Window:
 
     page: Page
     complaints: list[str] = field(default_factory=list)
+    # Answers that a test asks for on purpose, of which the browser would complain.
+    expected: set[int] = field(default_factory=set)
+
+    def hear(self, text: str) -> None:
+        if not any(f"the server responded with a status of {status} " in text for status in self.expected):
+            self.complaints.append(text)
 
     def violations(self) -> list[str]:
         """What axe-core finds against the rules of accessibility."""
@@ -86,11 +106,8 @@ def open_window(browser: Browser) -> Iterator[Callable[..., Window]]:
     def open_(viewport: dict[str, int] = WIDE, **more: Any) -> Window:
         context = browser.new_context(viewport=viewport, locale="zh-CN", **more)
         window = Window(context.new_page())
-        window.page.on("pageerror", lambda error: window.complaints.append(str(error)))
-        window.page.on(
-            "console",
-            lambda line: window.complaints.append(line.text) if line.type in ("error", "warning") else None,
-        )
+        window.page.on("pageerror", lambda error: window.hear(str(error)))
+        window.page.on("console", lambda line: window.hear(line.text) if line.type in ("error", "warning") else None)
         windows.append(window)
         return window
 
@@ -99,3 +116,66 @@ def open_window(browser: Browser) -> Iterator[Callable[..., Window]]:
     for window in windows:
         window.page.context.close()
     assert complaints == []
+
+
+# The demo world --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Demo:
+    """A served demo world that belongs to one test."""
+
+    address: str
+    application: Application
+    app: Flask
+
+    @property
+    def database(self) -> Any:
+        return self.application.database
+
+    def enter(self, page: Page, login: str, path: str = "/inbox") -> None:
+        """Open a page as somebody, without the login page: for whoever is not offered there, and for speed."""
+        with self.database.transaction() as connection:
+            person_id = connection.scalar(sa.select(person.c.id).where(person.c.login == login))
+            settings, at = self.application.settings, self.application.clock()
+            token = accounts.open_session(connection, person_id, settings=settings, at=at)
+        page.context.add_cookies([{"name": "session", "value": token, "url": self.address}])
+        page.goto(self.address + quote(path, safe="/?=&"))
+
+
+@pytest.fixture(scope="session")
+def demo_file(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A database with the demo world, filled once in a run: the workers share it, and each test copies it."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder if worker_id == "master" else folder.parent
+    file = folder / "demo.db"
+    with (folder / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            unfinished = file.with_suffix(".unfinished")
+            application = Application(_demo_settings(unfinished), clock=lambda: TODAY)
+            migrations.upgrade(application.database)
+            demo.seed(application)
+            application.close()
+            unfinished.rename(file)
+    return file
+
+
+@pytest.fixture
+def demo_world(
+    demo_file: Path, tmp_path: Path, clock: Any, serve: Callable[[Flask], str], not_here: Callable[[str], None]
+) -> Iterator[Demo]:
+    if not AXE.exists():
+        not_here("The front end's packages are not installed: npm ci in web/frontend.")
+    file = tmp_path / "demo.db"
+    shutil.copy(demo_file, file)
+    clock.turn(to=TODAY)
+    application = Application(_demo_settings(file), clock=clock)
+    application.prepare()
+    app = create_app(application)
+    yield Demo(serve(app), application, app)
+    application.close()
+
+
+def _demo_settings(file: Path) -> Settings:
+    return Settings(database_url=f"sqlite:///{file}", demo=True, secure_cookies=False)
