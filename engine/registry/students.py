@@ -45,6 +45,7 @@ class Place:
 
     school_id: int
     school_name: str
+    school_name_en: str | None
     # The school's division
     division_code: str
     class_id: int
@@ -332,6 +333,7 @@ _COLUMNS = tuple(student.c)
 _PLACE = (
     enrolment.c.school_id,
     organisation.c.name.label("school_name"),
+    organisation.c.name_en.label("school_name_en"),
     organisation.c.division_code,
     enrolment.c.class_id,
     school_class.c.name.label("class_name"),

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from engine import accounts, demo, migrations
@@ -27,6 +27,8 @@ from web import create_app
 
 AXE = Path(__file__).parents[2] / "web/frontend/node_modules/axe-core/axe.min.js"
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+# Milliseconds after which something does not come any more; a busy machine is slow.
+PATIENCE = 10_000
 # The demo world's today: a Tuesday in term.
 TODAY = datetime(2026, 9, 22, 9, 0, tzinfo=SHANGHAI)
 
@@ -57,6 +59,7 @@ def serve() -> Iterator[Callable[[Flask], str]]:
 
 @pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         # Without the sandbox it runs as root too, as it must in containers.
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -105,6 +108,7 @@ def open_window(browser: Browser) -> Iterator[Callable[..., Window]]:
 
     def open_(viewport: dict[str, int] = WIDE, **more: Any) -> Window:
         context = browser.new_context(viewport=viewport, locale="zh-CN", **more)
+        context.set_default_timeout(PATIENCE)
         window = Window(context.new_page())
         window.page.on("pageerror", lambda error: window.hear(str(error)))
         window.page.on("console", lambda line: window.hear(line.text) if line.type in ("error", "warning") else None)

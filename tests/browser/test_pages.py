@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from engine import cases, inbox
+from engine import cases
 from engine.cases import task
 from engine.procedures import procedure_version
 from engine.registry.tables import organisation
@@ -46,7 +46,10 @@ PAGES = {
         ("yunduo-operator", "/transfers/new?origin=410000"),
         ("zhiyuan-operator", "/transfers/new?origin=340000"),
     ],
-    "/transfers/drafts": [("yunduo-operator", "/transfers/drafts"), ("yunduo-operator", "/transfers/drafts?state=declined")],
+    "/transfers/drafts": [
+        ("yunduo-operator", "/transfers/drafts"),
+        ("yunduo-operator", "/transfers/drafts?state=declined"),
+    ],
     "/transfers/<int:case_id>": [
         ("shushan-operator", "/transfers/{mixed}"),
         ("anhui-administrator", "/transfers/{halted}"),
@@ -96,9 +99,7 @@ def places(demo_world) -> dict[str, int]:
 
     with demo_world.database.reading() as connection:
         named = {"shushan": "合肥市蜀山区教育局", "yunduo": "合肥市云朵小学", "zhiyuan": "郑州市纸鸢小学"}
-        offices = {
-            key: first(organisation.c.id, organisation.c.name == name) for key, name in named.items()
-        }
+        offices = {key: first(organisation.c.id, organisation.c.name == name) for key, name in named.items()}
         check = task_at("check_with_releasing_school")
         return offices | {
             "check": check,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from playwright.sync_api import Locator, Page, expect
@@ -26,6 +27,8 @@ class Walker:
     """Somebody who switches from party to party with the demo bar."""
 
     page: Page
+    # Called with every page on the way.
+    look: Callable[[Page], None] = lambda page: None
     efforts: dict[str, Effort] = field(default_factory=dict)
     # The steps done so far, by party and the page's own title.
     steps: list[tuple[str, str]] = field(default_factory=list)
@@ -63,6 +66,7 @@ class Walker:
         self.act_as(party)
         self.click(page.locator(f"main button[value={login}]"))
         self.click(page.locator(".head .actions a.primary"))
+        self.look(page)
         example = page.locator(".examples form").filter(has=page.get_by_role("heading", name=former_school, exact=True))
         self.click(example.locator("button"))
         grade, school_class = page.locator("#section-target select").all()
@@ -70,9 +74,11 @@ class Walker:
         page.locator("#section-target select").nth(1).locator("option").nth(1).wait_for(state="attached")
         self.choose(school_class)
         self.fill_in(page.locator("#application"))
+        self.look(page)
         self.steps.append((party, page.locator("h1").inner_text()))
         self.click(page.locator("#application .decision-buttons .primary"))
         page.wait_for_url(TRANSFER)
+        self.look(page)
 
     def go_on(self) -> bool:
         """Do the next step of the transfer in view as whoever has it. Whether there was one."""
@@ -87,10 +93,12 @@ class Walker:
             expect(turn).to_have_attribute("aria-current", "true")
         self.click(page.locator(".head .actions a.primary"))
         page.wait_for_url(TASK)
+        self.look(page)
         self.steps.append((party, page.locator("h1").inner_text()))
         self.fill_in(page.locator(".decision"))
         self.click(page.locator(".decision .decision-buttons .primary"))
         page.wait_for_url(TRANSFER)
+        self.look(page)
         return True
 
     def fill_in(self, part: Locator) -> None:
