@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
+from playwright.sync_api import expect
 
 from engine import cases
 from engine.cases import task
@@ -75,7 +76,7 @@ OTHERS = {
     "/transfers/<int:case_id>/diagrams/<side>",
 }  # fmt: skip
 # A diagram is fetched after the page has been loaded.
-DRAWN = "[...document.querySelectorAll('[data-diagram]')].every(diagram => diagram.querySelector('.djs-element'))"
+UNDRAWN = "[data-diagram]:not(:has(.djs-element))"
 
 
 def test_every_page_is_looked_at(demo_world):
@@ -132,7 +133,7 @@ def test_every_page_is_accessible_and_fits(demo_world, open_window, places, view
         else:
             demo_world.enter(window.page, login, path)
             looked_at_as = login
-        window.page.wait_for_function(DRAWN)
+        expect(window.page.locator(UNDRAWN)).to_have_count(0)
         found = window.violations() + ["wider than its window"] * window.is_wider_than_itself() + window.complaints
         window.complaints.clear()
         if found:
