@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,6 +94,7 @@ def play(host: str, port: int) -> None:
     An empty database is filled with schools, students and transfers, a filled one is kept. Every account is offered
     on the login page with one click, and the session cookie travels without HTTPS. Never do this with real data.
     """
+    _require_free(host, port)
     os.environ |= {"XUEJI_DEMO": "1", "XUEJI_SECURE_COOKIES": "0"}  # for the serving processes, which read it again
     with _application(must_be_current=False) as application:
         migrations.upgrade(application.database)
@@ -101,6 +103,16 @@ def play(host: str, port: int) -> None:
         described = demo.describe(application)
     click.echo(f"\n{described}\n\nhttp://{host}:{port}   Ctrl+C ends the demo and keeps its data.\n")
     _serve(host, port, workers=1, threads=4)
+
+
+def _require_free(host: str, port: int) -> None:
+    """Two servers can share a port, and answer in turn: of two demo worlds nobody would know which one is in view."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise click.ClickException(
+            f"Nothing can listen on {host}:{port} ({error.strerror}). Choose another port."
+        ) from error
 
 
 def _serve(host: str, port: int, workers: int, threads: int) -> None:

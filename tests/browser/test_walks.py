@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
@@ -30,6 +33,8 @@ PAIRINGS = {
     "Anhui to national": ("zhiyuan-operator", "合肥市星河路实验学校", NATIONAL_RECEIVES + ANHUI_RELEASES),
     "Anhui to Anhui": ("yunduo-operator", "合肥市萤火虫小学", ANHUI_RECEIVES + ANHUI_RELEASES),
 }
+# The tutorial has its reader click what the walker clicks.
+TUTORIAL, TAUGHT = Path(__file__).parents[2] / "docs" / "tutorial.md", "national to Anhui"
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS)
@@ -43,6 +48,9 @@ def test_a_newcomer_takes_a_transfer_through_all_parties(demo_world, open_window
         pass
     walker.rest()
     assert walker.steps == asked + AFTERWARDS
+    if pairing == TAUGHT:
+        # All but the student, whose name the tutorial leaves open.
+        assert walker.clicked[:2] + walker.clicked[3:] == re.findall("「([^」]+)」", TUTORIAL.read_text("utf-8"))
     expect(page.locator(".standing .badge")).to_have_text("已办结")
     for party, effort in walker.efforts.items():
         record_property("walk", [pairing, party, effort.clicks, effort.entries, round(effort.seconds, 1)])

@@ -30,6 +30,8 @@ class Walker:
     # Called with every page on the way.
     look: Callable[[Page], None] = lambda page: None
     efforts: dict[str, Effort] = field(default_factory=dict)
+    # The words of what was clicked, as they stand on the page.
+    clicked: list[str] = field(default_factory=list)
     # The steps done so far, by party and the page's own title.
     steps: list[tuple[str, str]] = field(default_factory=list)
     _party: str = ""
@@ -46,6 +48,7 @@ class Walker:
         self._party = ""
 
     def click(self, target: Locator) -> None:
+        self.clicked.append(target.inner_text())
         target.click()
         self.efforts[self._party].clicks += 1
 

@@ -193,3 +193,11 @@ def answer(address: str) -> Any:
         except OSError:
             pause.wait(0.1)
     raise AssertionError("The server did not answer within a minute and a half.")
+
+
+def test_a_demo_shares_its_port_with_nobody(bare_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refused = command_on(bare_database, monkeypatch)("demo", "--port", str(taken.getsockname()[1]))
+    assert refused.exit_code == 1
+    assert "Choose another port." in refused.output
+    assert not migrations.is_current(bare_database)
