@@ -904,17 +904,22 @@ def _last_deed(connection: Connection, actor: Actor, case_id: int) -> dict[str, 
 def startable(connection: Connection, actor: Actor, *, at: datetime) -> list[Version]:
     """The plain procedures of which the actor's organisation may start a case: those in force in its province."""
     require(actor, "work")
-    assert actor.organisation_id is not None
-    province = organisations.get(connection, actor.organisation_id).province_code
-    return procedures.plain_serving(connection, province or "", at=at)
+    return procedures.plain_serving(connection, _province(connection, actor), at=at)
 
 
 def startable_as(connection: Connection, actor: Actor, kind: str, *, at: datetime) -> Version:
     """The one of this name among them. Raises `NotFound`."""
-    found = next((version for version in startable(connection, actor, at=at) if version.kind == kind), None)
-    if found is None:
+    require(actor, "work")
+    found = procedures.serving(connection, _province(connection, actor), kind, at=at)
+    if not found or kind == procedures.TRANSFER:
         raise NotFound(N_("There is no such procedure in force for your organisation."))
-    return found
+    return found[0]
+
+
+def _province(connection: Connection, actor: Actor) -> str:
+    """Where the actor's organisation stands; the ministry stands in none, so that general rules are its own."""
+    assert actor.organisation_id is not None
+    return organisations.get(connection, actor.organisation_id).province_code or ""
 
 
 def start_plain(

@@ -67,17 +67,20 @@ class Database:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
         else:
-            self.engine = self._postgresql(cursor_factory=_Cursor)
-            # Each statement its own read-only transaction, which saves the round trips of beginning and ending one.
-            self._reader = self._postgresql(options="-c default_transaction_read_only=on").execution_options(
-                isolation_level="AUTOCOMMIT"
+            self.engine = self._postgresql({"cursor_factory": _Cursor})
+            # Each statement its own read-only transaction, which saves the round trips of beginning and ending one; so
+            # nothing is left open that a connection would have to be rid of.
+            self._reader = self._postgresql(
+                {"options": "-c default_transaction_read_only=on"},
+                isolation_level="AUTOCOMMIT",
+                pool_reset_on_return=None,
             )
         sa.event.listen(self.engine, "before_cursor_execute", _write_first)
 
-    def _postgresql(self, **connect_args: Any) -> Engine:
+    def _postgresql(self, connect_args: dict[str, Any], **more: Any) -> Engine:
         # Parameters are children's data; an error that is logged must not carry them.
         engine = sa.create_engine(
-            self.url, pool_size=8, max_overflow=8, hide_parameters=True, connect_args=connect_args
+            self.url, pool_size=8, max_overflow=8, hide_parameters=True, connect_args=connect_args, **more
         )
         sa.event.listen(engine, "checkin", _note_idle)
         sa.event.listen(engine, "checkout", partial(_ping_if_idle, engine))

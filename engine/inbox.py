@@ -284,16 +284,30 @@ def waiting_after(
     node: str | None = None,
     late_at: datetime | None = None,
     where: sa.ColumnElement[bool] | None = None,
-    case_id: int | None = None,
     sort: str = "due",
     after: Place | None = None,
     size: int = PAGE,
 ) -> list[Task]:
-    """The same list from a place in it on, for readers who want no total; or what waits there of one case."""
-    conditions = _waiting(actor, menu, node, late_at, where)
-    if case_id is not None:
-        conditions.append(task.c.case_id == case_id)
-    return _from(connection, conditions, sort, after, size)
+    """The same list from a place in it on, for readers who want no total."""
+    return _from(connection, _waiting(actor, menu, node, late_at, where), sort, after, size)
+
+
+def waiting_of(connection: Connection, actor: Actor, case_id: int) -> list[Task]:
+    """What of one case waits for the actor, in the order in which it opened."""
+    whose = {"of_case": case_id, "organisation": actor.organisation_id, "of_duty": actor.duty}
+    return [_task(connection, row) for row in connection.execute(_WAITING_OF, whose)]
+
+
+_WAITING_OF = (
+    sa.select(task)
+    .where(
+        task.c.case_id == sa.bindparam("of_case"),
+        task.c.state == "open",
+        task.c.organisation_id == sa.bindparam("organisation"),
+        task.c.duty == sa.bindparam("of_duty"),
+    )
+    .order_by(task.c.id)
+)
 
 
 def _waiting(

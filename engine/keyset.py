@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ class Order:
     columns: tuple[sa.Column[Any], ...]
     downwards: bool = False
 
-    @property
+    @cached_property
     def by(self) -> tuple[sa.ColumnElement[Any], ...]:
         """For `order_by`."""
         if self.downwards:

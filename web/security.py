@@ -11,7 +11,7 @@ from markupsafe import Markup
 from werkzeug.exceptions import BadRequest
 
 from engine.errors import N_, XuejiError
-from web.context import is_by_token, session_token, settings
+from web.context import is_by_token, is_for_programs, session_token, settings
 
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "X-CSRF-Token"
@@ -27,6 +27,13 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+# What nobody looks at in a browser needs no more.
+HEADERS_FOR_PROGRAMS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
 }
 
 
@@ -79,8 +86,9 @@ def _browser_secret() -> str:
 
 
 def _refuse_nul() -> None:
-    # No keyboard writes it and PostgreSQL stores none, so it would end as a mistake of ours.
-    if any("\0" in text for text in (request.path, *request.args.values(), *request.form.values())):
+    # No keyboard writes it and PostgreSQL stores none, so it would end as a mistake of ours. JSON says so itself.
+    form = () if request.is_json else request.form.values()
+    if any("\0" in text for text in (request.path, *request.args.values(), *form)):
         raise BadRequest
 
 
@@ -101,7 +109,7 @@ def _give_visitor(response: Response) -> Response:
 
 
 def _set_headers(response: Response) -> Response:
-    for name, value in HEADERS.items():
+    for name, value in (HEADERS_FOR_PROGRAMS if is_for_programs() else HEADERS).items():
         response.headers.setdefault(name, value)
     if settings().secure_cookies:
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")

@@ -201,7 +201,7 @@ def _head(connection: Connection, actor: Actor, case_id: int) -> Head:
         incidents=cases.incidents_of(connection, actor, case_id),
         failures=[students.FAILURES[code] for code in found.failed_checks or () if found.state == "refused"],
         may_withdraw=transfers.may_withdraw(connection, actor, case_id, at=now()),
-        own_tasks=inbox.waiting_after(connection, actor, case_id=case_id),
+        own_tasks=inbox.waiting_of(connection, actor, case_id),
         parties=list(cases.parties(connection, actor, case_id).items()),
         query=query_words(connection, actor),
     )

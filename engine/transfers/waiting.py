@@ -25,14 +25,13 @@ class Waiting:
 
 def waiting_where(narrowed: Waiting) -> sa.ColumnElement[bool] | None:
     """The condition on the inbox's tasks; None where nothing narrows them."""
-    own, other = _own_and_other()
     whose: sa.FromClause = transfer
     found: list[sa.ColumnElement[bool]] = about_student(narrowed.name, narrowed.number)
     if narrowed.school_id is not None:
-        found.append(own == narrowed.school_id)
+        found.append(_school(own=True) == narrowed.school_id)
     if narrowed.division:
         # Joined, not `in`: an inbox has few tasks, but a province thousands of schools.
-        whose = transfer.join(organisation, organisation.c.id == other)
+        whose = transfer.join(organisation, organisation.c.id == _school(own=False))
         found.append(organisation.c.division_code.between(*divisions.code_range(narrowed.division)))
     if not found:
         return None
@@ -40,8 +39,8 @@ def waiting_where(narrowed: Waiting) -> sa.ColumnElement[bool] | None:
     return sa.exists(of_case.correlate(task))
 
 
-def _own_and_other() -> tuple[sa.ColumnElement[int], sa.ColumnElement[int]]:
-    """The school of a task's own side, and the one of the other side."""
+def _school(*, own: bool) -> sa.ColumnElement[int]:
+    """The school of a task's own side, or the one of the other side."""
     receiving, releasing = transfer.c.receiving_school_id, transfer.c.releasing_school_id
     mine = task.c.side == RECEIVING
-    return sa.case((mine, receiving), else_=releasing), sa.case((mine, releasing), else_=receiving)
+    return sa.case((mine, receiving), else_=releasing) if own else sa.case((mine, releasing), else_=receiving)

@@ -88,7 +88,7 @@ def begun(connection: Connection, query: Paged) -> Listed[BatchShape]:
     """The person's own batches in this organisation, newest first."""
     after = cursors.read(query, "batch", int)
     found = batches.begun_by(connection, current_actor(), after=after[0] if after else None, size=query.limit + 1)
-    return cursors.cut(found, query, BatchShape.of, "batch", lambda batch: [batch.id])
+    return cursors.listed(found, query, BatchShape.of, "batch", lambda batch: [batch.id])
 
 
 @blueprint.get("/batches/<id:batch_id>")
@@ -111,4 +111,4 @@ def results(connection: Connection, batch_id: int, query: Results) -> Listed[Res
         after=after[0] if after else 0,
         size=query.limit + 1,
     )
-    return cursors.cut(found, query, Result.of, "position", lambda item: [item.position])
+    return cursors.listed(found, query, Result.of, "position", lambda item: [item.position])

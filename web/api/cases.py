@@ -12,10 +12,9 @@ from engine import cases, inbox
 from engine.errors import Invalid
 from engine.procedures import Version
 from web.api.endpoints import reads, writes
-from web.api.inbox import TaskRow
+from web.api.inbox import Completed, TaskRow, rows
 from web.api.shapes import Form, Holder, Line, Sent, Shape, Values
 from web.context import current_actor, now
-from web.deadlines import prepare_calendar
 
 blueprint = Blueprint("cases", __name__)
 
@@ -57,8 +56,6 @@ class CaseShape(Shape):
     ended_at: datetime | None
     holders: list[Holder]
     """Who has it now."""
-    tasks: list[TaskRow]
-    """What of it waits for this membership."""
 
 
 class Starting(Sent):
@@ -77,30 +74,27 @@ def startable(connection: Connection) -> list[Startable]:
 
 @blueprint.post("/cases")
 @writes(status=201, requires="work", raises=(Invalid,))
-def start(connection: Connection, body: Starting) -> tuple[CaseShape, str]:
+def start(connection: Connection, body: Starting) -> tuple[Completed, str]:
     """Start a case of a plain procedure; the own organisation is its owner."""
     actor = current_actor()
     version = cases.startable_as(connection, actor, body.kind, at=now())
     case_id = cases.start_plain(connection, actor, version, body.values, at=now())
-    return _case(connection, case_id), url_for(".case", case_id=case_id)
+    became = inbox.completion(connection, case_id)
+    return Completed.of(became, actor), url_for(".case", case_id=case_id)
 
 
 @blueprint.get("/cases/<id:case_id>")
 @reads()
 def case(connection: Connection, case_id: int) -> CaseShape:
-    """Where a case stands, who has it, and what of it waits for this membership."""
-    return _case(connection, case_id)
+    """Where a case stands, and who has it."""
+    found = cases.get(connection, current_actor(), case_id)
+    holders = inbox.completion(connection, case_id).holders
+    return CaseShape(**vars(found), holders=[Holder.of(holder) for holder in holders])
 
 
-def _case(connection: Connection, case_id: int) -> CaseShape:
+@blueprint.get("/cases/<id:case_id>/tasks")
+@reads(requires="work")
+def tasks(connection: Connection, case_id: int) -> list[TaskRow]:
+    """What of a case waits for this membership; nothing where nothing does."""
     actor = current_actor()
-    found = cases.get(connection, actor, case_id)
-    waiting = inbox.waiting_after(connection, actor, case_id=case_id, size=100)
-    if any(task.due_at for task in waiting):
-        prepare_calendar(connection)
-    holders = inbox.holders(connection, [case_id]).get(case_id, [])
-    return CaseShape(
-        **vars(found),
-        holders=[Holder.of(holder) for holder in holders],
-        tasks=[TaskRow.of(task, None) for task in waiting],
-    )
+    return rows(connection, actor, inbox.waiting_of(connection, actor, case_id))

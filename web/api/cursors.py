@@ -28,13 +28,20 @@ class BadCursor(Invalid):
     remedy = N_("Begin again without a cursor.")
 
 
-def cut(
+def listed(
     rows: Sequence[Row], asked: Paged, shape: Callable[[Row], Any], order: str, place: Callable[[Row], Place]
 ) -> Listed[Any]:
     """One page of rows that were read with one more than were asked for."""
+    page, following = cut(rows, asked, order, place)
+    return Listed(items=[shape(row) for row in page], next=following)
+
+
+def cut(
+    rows: Sequence[Row], asked: Paged, order: str, place: Callable[[Row], Place]
+) -> tuple[Sequence[Row], str | None]:
+    """The rows of the page, and the cursor of the next one if there is any."""
     page = rows[: asked.limit]
-    more = len(rows) > asked.limit
-    return Listed(items=[shape(row) for row in page], next=write(order, place(page[-1])) if more else None)
+    return page, write(order, place(page[-1])) if len(rows) > asked.limit else None
 
 
 def write(order: str, place: Place) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -54,8 +55,6 @@ class Narrowed(Paged):
     """The division of the other side's school."""
     late: bool = False
     """Only what is overdue."""
-    case: Id | None = None
-    """What waits here of one case."""
     sort: Literal["due", "arrived", "latest"] = "due"
     """The most urgent first, the longest waiting first, or the newest first."""
 
@@ -146,7 +145,6 @@ def _waiting(connection: Connection, asked: Narrowed, whose: Waiting) -> Listed[
         node=asked.step or None,
         late_at=now() if asked.late else None,
         where=transfers.waiting_where(whose),
-        case_id=asked.case,
         sort=asked.sort,
         after=cursors.read(asked, asked.sort, datetime, int),
         size=asked.limit + 1,
@@ -186,16 +184,22 @@ def started(connection: Connection, query: Paged) -> Listed[TransferRow]:
     found = transfers.started_by_after(
         connection, current_actor(), after=after[0] if after else None, size=query.limit + 1
     )
-    return cursors.cut(found, query, TransferRow.of, "case", lambda transfer: [transfer.case_id])
+    return cursors.listed(found, query, TransferRow.of, "case", lambda transfer: [transfer.case_id])
 
 
-def _listed(connection: Connection, actor: Actor, found: list[inbox.Task], asked: Paged, order: str) -> Listed[TaskRow]:
+def rows(connection: Connection, actor: Actor, found: Sequence[inbox.Task]) -> list[TaskRow]:
+    """Tasks as lists show them."""
     if any(task.due_at for task in found):
         prepare_calendar(connection)
     known = transfers.summaries(connection, actor, [task.case_id for task in found if task.side])
-    return cursors.cut(
-        found, asked, lambda task: TaskRow.of(task, known.get(task.case_id)), order, inbox.SORTS[order].place
-    )
+    return [TaskRow.of(task, known.get(task.case_id)) for task in found]
+
+
+def _listed(
+    connection: Connection, actor: Actor, found: Sequence[inbox.Task], asked: Paged, order: str
+) -> Listed[TaskRow]:
+    shown, following = cursors.cut(found, asked, order, inbox.SORTS[order].place)
+    return Listed(items=rows(connection, actor, shown), next=following)
 
 
 # One task --------------------------------------------------------------------------------------------------------

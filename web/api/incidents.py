@@ -87,7 +87,7 @@ def incidents(connection: Connection, query: Asked) -> Listed[Incident]:
         after=cursors.read(query, order, datetime, int),
         size=query.limit + 1,
     )
-    return cursors.cut(found, query, Incident.of, order, cases.incident_place)
+    return cursors.listed(found, query, Incident.of, order, cases.incident_place)
 
 
 @blueprint.post("/incidents/<id:incident_id>/retry")

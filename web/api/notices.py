@@ -58,7 +58,7 @@ def notices(connection: Connection, query: Asked) -> Listed[Notice]:
         after=cursors.read(query, "notice", datetime, int),
         size=query.limit + 1,
     )
-    return cursors.cut(found, query, Notice.of, "notice", cases.notice_place)
+    return cursors.listed(found, query, Notice.of, "notice", cases.notice_place)
 
 
 @blueprint.post("/notices/read")

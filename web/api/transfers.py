@@ -235,7 +235,7 @@ def _found(connection: Connection, asked: Filtered) -> Listed[TransferRow]:
     found = transfers.search_after(
         connection, current_actor(), filters, at=now(), after=after[0] if after else None, size=asked.limit + 1
     )
-    return cursors.cut(found, asked, TransferRow.of, "case", lambda transfer: [transfer.case_id])
+    return cursors.listed(found, asked, TransferRow.of, "case", lambda transfer: [transfer.case_id])
 
 
 # One transfer ----------------------------------------------------------------------------------------------------

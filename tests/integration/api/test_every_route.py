@@ -58,6 +58,7 @@ ROUTES = {
     "cases.startable": "worker",
     "cases.start": "worker",
     "cases.case": "case",
+    "cases.tasks": "worker",
     "notices.notices": "person",
     "notices.read": "person",
     "notices.read_all": "person",
