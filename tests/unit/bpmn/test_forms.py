@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -238,3 +239,29 @@ def test_whatever_is_sent_is_taken_or_refused_and_what_was_taken_is_taken_again(
     variables = process_variables(fields, values)
     assert all(value is None or isinstance(value, str | bool | int) for value in variables.values())
     assert set(variables) == {field.id for field in fields if field.type in forms.VARIABLE_TYPES}
+
+
+# JSON Schema
+
+
+@given(forms_of_any_kind(), st.data())
+@settings(max_examples=200, deadline=None)
+def test_what_is_taken_fits_the_forms_schema(fields: list[Field], data: st.DataObject) -> None:
+    schema = forms.json_schema(fields)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    raw = data.draw(st.dictionaries(st.sampled_from([field.id for field in fields] or ["x"]), ANYTHING))
+    values, refused = taken_or_refused(fields, raw)
+    if refused is None:
+        jsonschema.validate(values, schema)
+
+
+def test_the_schema_says_what_it_can_without_conditions() -> None:
+    fields = [RESULT, OPINION, Field("days", "天数", type="long", minimum=1), Field("on", "日期", type="date")]
+    schema = forms.json_schema(fields)
+    assert schema["required"] == ["result"]
+    assert schema["properties"]["result"] == {"title": "结果", "enum": ["agree", "refuse"]}
+    for fits in ({"result": "agree"}, {"result": "refuse", "days": 3, "on": "2026-09-22", "opinion": None}):
+        jsonschema.validate(fits, schema)
+    for wrong in ({}, {"result": "maybe"}, {"result": "agree", "days": 0}, {"result": "agree", "more": 1}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, schema)
