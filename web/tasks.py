@@ -233,12 +233,13 @@ def _answer(connection: Connection, fields: Sequence[Field], values: Mapping[str
 
 def _what_became(task: Task, became: Completion) -> str:
     """What was decided, and who has the case now."""
-    done = decided(task.act[-1], request.form.get(_result_field(task.act[-1]))) or _("Done")
+    done = decided(task.act[-1], request.form.get(_result_field(task.act[-1])))
+    sentences = [_("%(done)s.", done=done) if done else _("This step is done.")]
     if became.outcome == "refused":
-        return str(_("%(done)s. The transfer has ended, and every party has been told the reasons.", done=done))
-    if became.outcome:
-        return str(_("%(done)s. The case has been completed.", done=done))
-    return (" " if is_english() else "").join([_("%(done)s.", done=done), *map(now_with, became.holders)])
+        sentences.append(_("The transfer has ended, and every party has been told the reasons."))
+    elif became.outcome:
+        sentences.append(_("The case has been completed."))
+    return (" " if is_english() else "").join([*sentences, *map(now_with, became.holders)])
 
 
 def now_with(holder: Holder) -> str:

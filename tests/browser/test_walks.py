@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from .conftest import NARROW, WIDE
 from .walker import Walker
 
 pytestmark = pytest.mark.browser
@@ -33,6 +34,7 @@ PAIRINGS = {
     "Anhui to national": ("zhiyuan-operator", "合肥市星河路实验学校", NATIONAL_RECEIVES + ANHUI_RELEASES),
     "Anhui to Anhui": ("yunduo-operator", "合肥市萤火虫小学", ANHUI_RECEIVES + ANHUI_RELEASES),
 }
+ON_A_TELEPHONE = "Anhui to Anhui"
 # The tutorial has its reader click what the walker clicks.
 TUTORIAL, TAUGHT = Path(__file__).parents[2] / "docs" / "tutorial.md", "national to Anhui"
 
@@ -40,7 +42,7 @@ TUTORIAL, TAUGHT = Path(__file__).parents[2] / "docs" / "tutorial.md", "national
 @pytest.mark.parametrize("pairing", PAIRINGS)
 def test_a_newcomer_takes_a_transfer_through_all_parties(demo_world, open_window, record_property, pairing):
     login, former_school, asked = PAIRINGS[pairing]
-    page = open_window().page
+    page = open_window(NARROW if pairing == ON_A_TELEPHONE else WIDE).page
     page.goto(f"{demo_world.address}/login")
     walker = Walker(page)
     walker.apply(login, TO_SCHOOL, former_school)
