@@ -412,14 +412,14 @@ def progress(connection: Connection, case_id: int) -> list[Pool]:
 
 class EnrolledAt(Shape):
     school_id: int
-    school: str
+    school: Words
     school_class: SchoolClass
 
     @classmethod
     def of(cls, place: Place) -> EnrolledAt:
         return cls(
             school_id=place.school_id,
-            school=place.school_name,
+            school=Words.named(place.school_name, place.school_name_en),
             school_class=SchoolClass.of(place.grade, place.class_name),
         )
 
