@@ -47,9 +47,9 @@ def missing(locale: str) -> list[str]:
 def update(locale: str) -> list[str]:
     """Bring a language's file up to date, compile it, and return what is still missing in it."""
     catalogue = read(locale)
-    catalogue.update(collect(), no_fuzzy_matching=True)
+    catalogue.update(collect(), no_fuzzy_matching=True, update_creation_date=False)
     catalogue.obsolete.clear()
-    # Sorted and without line numbers, so that two people's additions meet without a conflict.
+    # Sorted, without line numbers and with its old date, so that two people's additions meet without a conflict.
     text = io.BytesIO()
     write_po(text, catalogue, no_location=True, omit_header=False, sort_output=True, width=0, ignore_obsolete=True)
     _po(locale).write_bytes(text.getvalue())
