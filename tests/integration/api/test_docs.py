@@ -25,7 +25,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8")
 # In the first block everybody fills in their own.
 BLOCKS = [
     (kind, text)
-    for kind, text in re.findall(r"^```(sh|json)\n(.*?)^```$", PAGE, re.M | re.S)
+    for kind, text in re.findall(r"^```(shell|json)\n(.*?)^```$", PAGE, re.M | re.S)
     if "SCHOOL=xueji_…" not in text
 ]
 END_OF_BLOCK = "--- end of block ---"
@@ -73,7 +73,7 @@ def test_the_worked_case_works(address, world, token_of, three_to_release, tmp_p
         "NAME": name_of(9),
         "NUMBER": f"G{id_number('340104', 9)}",
     }
-    commands = [text for kind, text in BLOCKS if kind == "sh"]
+    commands = [text for kind, text in BLOCKS if kind == "shell"]
     script = "set -euo pipefail\n" + "".join(f"{text}\necho '{END_OF_BLOCK}'\n" for text in commands)
     done = subprocess.run(
         ["bash", "-c", script], env=os.environ | given, cwd=tmp_path, capture_output=True, text=True, timeout=120
@@ -82,7 +82,7 @@ def test_the_worked_case_works(address, world, token_of, three_to_release, tmp_p
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     position = -1
     for kind, text in BLOCKS:
-        if kind == "sh":
+        if kind == "shell":
             position += 1
         else:
             differs = difference(json.loads(text), json.loads(printed[position]))
@@ -113,4 +113,4 @@ def test_the_page_names_every_path_and_no_other(app):
 
 def test_every_shown_answer_follows_a_command():
     kinds = [kind for kind, _text in BLOCKS]
-    assert all(before == "sh" for before, kind in pairwise(kinds) if kind == "json")
+    assert all(before == "shell" for before, kind in pairwise(kinds) if kind == "json")
