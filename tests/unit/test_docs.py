@@ -97,7 +97,8 @@ def test_what_a_page_links_to_is_there(page: Path) -> None:
 
 @every_page
 def test_what_a_page_has_its_reader_type_is_a_command(page: Path) -> None:
-    for block in re.findall(r"^ *```(?:sh|bash)?\n(.*?)^ *```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
+    blocks = re.findall(r"^ *```(\w*)\n(.*?)^ *```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    for block in [block for language, block in blocks if language in ("", "sh", "bash")]:
         for line in block.splitlines():
             words = [word for word in shlex.split(line, comments=True) if not re.match(r"[A-Z_]+=", word)]
             if words[:1] == ["make"]:
