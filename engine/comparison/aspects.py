@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from engine.bpmn import expressions
 from engine.bpmn.expressions import BadExpression
-from engine.bpmn.graph import BASES
 from engine.comparison.fields import matched_fields
-from engine.comparison.findings import Frame, Written, differs, party_words, shown
+from engine.comparison.findings import Frame, Written, basis_words, differs, party_words, shown
 from engine.comparison.forms import field_words, form, renamed
 from engine.comparison.model import GUARDIAN, Difference, Folded, Grounded, Reminder, Side, Step
 from engine.comparison.quotations import Said, said, said_menu, where
@@ -327,7 +326,7 @@ def _beside(a: Step, b: Step) -> Iterator[tuple[Grounded, Grounded]]:
 
 
 def _grounds(item: Grounded) -> Words:
-    basis = templates()[f"basis.{item.basis}"] if item.basis in BASES else Words(item.basis)
+    basis = basis_words(item.basis)
     clauses = "、".join(item.clauses) or "—"
     return Words(f"{clauses}（{basis.zh}）", f"{clauses} ({basis.en})")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.comparison.model import Agreement, Comparison, Difference, Match, Run, Side
+from engine.comparison.model import Agreement, Comparison, Difference, Match, Move, Run, Side
 from engine.comparison.sentences import LOCALES, Words
 from engine.comparison.verdict import verdict
 
@@ -83,10 +83,19 @@ def _quoted(side: Side, clauses: Sequence[str]) -> list[Json]:
 
 
 def _run(run: Run) -> Json:
+    return {"side": run.side, "moves": [_move(move) for move in run.moves]}
+
+
+def _move(move: Move) -> Json:
     return {
-        "side": run.side,
-        "moves": [
-            {"kind": move.kind, "pool": move.pool, "element": move.element, "passed": list(move.passed)}
-            for move in run.moves
+        "kind": move.kind,
+        "pool": move.pool,
+        "element": move.element,
+        "answers": [
+            {"element": element, "variable": variable, "value": value} for element, variable, value in move.answers
         ],
+        "passed": list(move.passed),
+        "message": {"name": move.message, "sender": move.sender} if move.message else None,
+        "sent": list(move.sent),
+        "tokens": {pool: list(elements) for pool, elements in move.tokens.items()},
     }

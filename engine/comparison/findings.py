@@ -23,6 +23,8 @@ KINDS = {
     "reminder": "form", "channel": "form", "batch": "form", "form": "form", "clause": "form", "text": "form",
     "menu": "wording", "reworded": "wording",
     "first_actor": "who", "agreement": "legal_effect", "handoffs": "who", "steps": "order",
+    "stop": "legal_effect", "result": "legal_effect", "waits": "legal_effect", "occurrence": "legal_effect",
+    "sequence": "order", "repetition": "order",
 }  # fmt: skip
 # What a difference is called when the sides are swapped.
 MIRRORED = {"removed": "added", "added": "removed", "merged": "split", "split": "merged"}
@@ -151,6 +153,11 @@ def party_words(party: str) -> Words:
     """A party by its name on the pages; the side of a transfer by its own."""
     known = templates()
     return known.get(f"party.{party}") or known.get(f"side.{party}") or Words(party)
+
+
+def basis_words(basis: str) -> Words:
+    """A basis by its name on the pages."""
+    return templates().get(f"basis.{basis}", Words(basis))
 
 
 def shown(step: Step) -> Words:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from engine.bpmn.graph import Field
 from engine.comparison.fields import matched_fields, matched_options
-from engine.comparison.findings import Frame, Written, differs, shown
+from engine.comparison.findings import Frame, Written, basis_words, differs, shown
 from engine.comparison.model import Difference, Step
 from engine.comparison.quotations import Said, pictured, said
 from engine.comparison.sentences import Words, joined, templates
@@ -95,7 +95,7 @@ def _asks(item: Field, names: Mapping[str, str]) -> list[tuple[object, Words]]:
 def _need(item: Field) -> tuple[Words, ...]:
     """Whether it must be filled in, and how sure that is."""
     need = "required" if item.required else "conditional" if item.required_when else "optional"
-    return (templates()[f"need.{need}"], *([templates()[f"basis.{item.basis}"]] if item.basis != "text" else []))
+    return (templates()[f"need.{need}"], *([basis_words(item.basis)] if item.basis != "text" else []))
 
 
 def _limits(item: Field) -> Words:

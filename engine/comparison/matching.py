@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 from scipy import sparse
@@ -25,11 +26,17 @@ from engine.comparison.wording import Matrix, covered, covered_as_written, liken
 # How much each point counts.
 WEIGHTS = {
     "label": 3.0, "clause": 2.0, "message": 2.0, "neighbours": 2.0, "kind": 1.5, "form": 1.0, "party": 1.0,
-    "side": 1.0, "place": 0.5,
+    "side": 1.0, "surroundings": 1.0, "place": 0.5,
 }  # fmt: skip
 # Below it two steps are two steps; and so they are where nothing that they say of themselves is as alike as that,
 # unless all about their place is the same.
 ENOUGH, ALIKE = 0.45, 0.2
+# How near the kinds of two steps must be that say nothing of themselves.
+_AKIN = 0.5
+# So many steps around two steps are looked at.
+_AROUND = 8
+# What one more line between pairs is worth in points, and of how many steps alike every two are tried.
+_LINE, _MOST_LOOKALIKES = 0.1, 60
 # So often the neighbours are looked at again; it settles sooner.
 _ROUNDS = 4
 # How much of a step must be new in a neighbour's counterpart to say that it has gone there.
@@ -105,7 +112,7 @@ class _Pairing:
             self.parties = _renamed_parties(self.a, self.b, found, alike)
             neighbours = self._neighbours(found)
             total = self._total(neighbours)
-            before, found = found, self._assign(total)
+            before, found = found, self._untangled(self._assign(total), total)
             if found == before:
                 break
         believed = self._believed(neighbours) | (total > 1)
@@ -122,18 +129,69 @@ class _Pairing:
         pairs = zip(rows.tolist(), columns.tolist(), strict=True)
         return [(row, column) for row, column in pairs if total[row, column] >= ENOUGH]
 
+    def _untangled(self, found: Pairs, total: Matrix) -> list[tuple[int, int]]:
+        """Steps that look the same, each with the one that stands where it does.
+
+        The assignment takes each pair by itself: of two branches alike it may pair the first step of one with that of
+        the one, and the second with that of the other. So those of one look change partners where more lines then lie
+        between pairs.
+        """
+        to = dict(found)
+        after = [
+            [{self._row[half][other] for other in step.after} for step in side.steps] for half, side in self._sides
+        ]
+        before = [
+            [{self._row[half][other] for other in step.before} for step in side.steps] for half, side in self._sides
+        ]
+
+        def lines(row: int, column: int) -> int:
+            pairs = ((after[0][row], after[1][column]), (before[0][row], before[1][column]))
+            return sum(to.get(other) in there for here, there in pairs for other in here)
+
+        for one, other in self._lookalikes(found):
+            here, there = to[one], to[other]
+            now = lines(one, here) + lines(other, there)
+            to[one], to[other] = there, here
+            then = lines(one, there) + lines(other, here)
+            loses = total[one, here] + total[other, there] - total[one, there] - total[other, here]
+            if then <= now or loses > _LINE * (then - now):
+                to[one], to[other] = here, there
+        return sorted(to.items())
+
+    def _lookalikes(self, found: Pairs) -> Iterator[tuple[int, int]]:
+        """Every two steps of a that say the same of themselves, the first along the run first."""
+        looks: dict[tuple[object, ...], list[int]] = {}
+        for row, _ in found:
+            step = self.a.steps[row]
+            looks.setdefault(_look(step), []).append(row)
+        for rows in looks.values():
+            if len(rows) <= _MOST_LOOKALIKES:
+                yield from combinations(sorted(rows, key=lambda row: self.a.steps[row].order), 2)
+
+    @cached_property
+    def _sides(self) -> tuple[tuple[int, Side], tuple[int, Side]]:
+        return (0, self.a), (1, self.b)
+
+    @cached_property
+    def _row(self) -> tuple[dict[str, int], dict[str, int]]:
+        return tuple({step.id: row for row, step in enumerate(side.steps)} for _, side in self._sides)  # type: ignore[return-value]
+
     def _total(self, neighbours: Matrix | None) -> Matrix:
         score, weight = np.zeros(self.shape), np.zeros(self.shape)
         for name, points in (*self._points.items(), ("party", self._party())):
             known = ~np.isnan(points)
             score[known] += WEIGHTS[name] * points[known]
             weight[known] += WEIGHTS[name]
+        # Where all around is the same, that says something; where it is not, nothing.
+        score += WEIGHTS["surroundings"] * self._surroundings
+        weight += WEIGHTS["surroundings"] * self._surroundings
         if neighbours is not None:
             # Good neighbours say much; that there are none says less, since the other may only be drawn more finely.
             counts = WEIGHTS["neighbours"] * (1 + neighbours) / 2
             score += counts * neighbours
             weight += counts
-        score /= weight
+        # Rounded, so that what was summed in another order is the same.
+        score = np.round(score / weight, 6)
         score[self._points["kind"] == 0] = 0
         return self._corrected(score)
 
@@ -157,7 +215,8 @@ class _Pairing:
         points = self._points
         said = np.fmax.reduce([points[name] for name in ("label", "clause", "form", "message")])
         same = [points["kind"] == 1, neighbours == 1, ~(self._party() < 1), ~(points["side"] < 1)]
-        return np.isnan(said) | (said >= ALIKE) | np.logical_and.reduce(same)
+        silent = np.isnan(said) & (points["kind"] >= _AKIN)
+        return silent | (said >= ALIKE) | np.logical_and.reduce(same)
 
     # Point by point
 
@@ -167,11 +226,30 @@ class _Pairing:
             "label": self._label(),
             "clause": self._clause(),
             "form": self._form(),
-            "message": self._equal(lambda step: step.message),
+            "message": self._equal(_does),
             "kind": self._kind(),
             "side": self._equal(lambda step: step.side or ""),
             "place": 1 - np.abs(np.subtract.outer(_places(self.a), _places(self.b))),
         }
+
+    @cached_property
+    def _surroundings(self) -> Matrix:
+        """How far around two steps all is the same, as a share of as far as is looked.
+
+        Two steps have one colour if they and their neighbours had one colour in the round before.
+        """
+        sides = (self.a.steps, self.b.steps)
+        colours = _coloured([{step.id: _look(step) for step in steps} for steps in sides])
+        found = np.zeros(self.shape)
+        for _ in range(_AROUND):
+            colours = _coloured(
+                [
+                    {step.id: (of[step.id], _sorted(of, step.before), _sorted(of, step.after)) for step in steps}
+                    for steps, of in zip(sides, colours, strict=True)
+                ]
+            )
+            found += np.equal.outer(*(list(of.values()) for of in colours))
+        return found / _AROUND
 
     def _label(self) -> Matrix:
         """In whichever languages the labels are most alike; unknown where they share no script."""
@@ -278,6 +356,26 @@ def _adjacent(side: Side, beside: Callable[[Step], tuple[str, ...]]) -> sparse.c
 
 def _first_sentence(side: Side, step: Step) -> str:
     return next((sentence.text for sentence in side.quote(step.clauses)), "")
+
+
+def _coloured(looks: Sequence[Mapping[str, tuple[object, ...]]]) -> list[dict[str, int]]:
+    """A number for each look, the same on both sides."""
+    known: dict[tuple[object, ...], int] = {}
+    return [{step: known.setdefault(look, len(known)) for step, look in half.items()} for half in looks]
+
+
+def _sorted(colours: Mapping[str, int], steps: Sequence[str]) -> tuple[int, ...]:
+    return tuple(sorted(colours[step] for step in steps))
+
+
+def _does(step: Step) -> str:
+    """What a step does by itself, in the notation's own words: a message, a service, an outcome."""
+    return step.message or step.does or (f"end {step.outcome}" if step.kind == "end" else "")
+
+
+def _look(step: Step) -> tuple[object, ...]:
+    """What a step says of itself, ids and parties aside."""
+    return step.kind, normal(step.label.zh), _does(step), step.deadline, _fields(step)
 
 
 def _fields(step: Step) -> frozenset[str]:

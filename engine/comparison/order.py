@@ -71,17 +71,28 @@ def _distances(after: After) -> dict[str, int]:
     return {node: found.get(node, len(after)) for node in after}
 
 
-def reaches(after: After) -> dict[str, frozenset[str]]:
-    """All that can come after each element."""
-    return {node: _beyond(after, node) for node in after}
+class Beyond:
+    """What can come after each element, as bits by position: a set for each would fill the memory."""
 
+    def __init__(self, after: After) -> None:
+        self._circle = _circles(after)
+        self._bit = {mine: 1 << position for position, mine in enumerate(dict.fromkeys(self._circle.values()))}
+        self._after = after
+        self._reached: dict[int, int] = {}
+        levels = _levels(after, self._circle)
+        # The last first, so that all that comes after an element is known when its turn comes.
+        for node in sorted(after, key=lambda node: -levels[self._circle[node]]):
+            self._reached[self._circle[node]] = self._reached.get(self._circle[node], 0) | self._bits(node)
 
-def _beyond(after: After, start: str) -> frozenset[str]:
-    found: set[str] = set()
-    waiting = [start]
-    while waiting:
-        for target in after[waiting.pop()]:
-            if target not in found:
-                found.add(target)
-                waiting.append(target)
-    return frozenset(found)
+    def _bits(self, node: str) -> int:
+        found = 0
+        for target in self._after[node]:
+            other = self._circle[target]
+            found |= self._bit[other]
+            if other != self._circle[node]:
+                found |= self._reached[other]
+        return found
+
+    def leads(self, node: str, other: str) -> bool:
+        """Whether one element can come after another."""
+        return bool(self._reached[self._circle[node]] & self._bit[self._circle[other]])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from engine.bpmn.catalogue import DOCUMENT_KEYS
 from engine.comparison.aspects import days, message_words
-from engine.comparison.findings import Frame, shown
+from engine.comparison.findings import Frame, basis_words, shown
 from engine.comparison.model import Agreement, Difference, Step
 from engine.comparison.quotations import OURS, Said, said
 from engine.comparison.sentences import Words, templates
@@ -66,6 +66,6 @@ def questions(frame: Frame) -> Iterator[Agreement]:
             yield frame.agreement("unstated", "", said=(Said(), Said()), values={"fact": templates()[f"fact.{key}"]})
     for a, b in frame.pairs:
         if {a.basis, b.basis} <= OURS and a.kind not in ("end", "wait"):
-            basis = templates()[f"basis.{a.basis}"]
+            basis = basis_words(a.basis)
             values = {"step": shown(a), "basis": basis}
             yield frame.agreement("ours", frame.concerned(a, b), [a], [b], said=(Said(), Said()), values=values)

@@ -57,8 +57,8 @@ def words(element: Described) -> Words:
 
 
 def weakest(bases: Iterator[str] | Sequence[str]) -> str:
-    """The least sure of some bases; `text` where there are none."""
-    return max(bases, key=lambda basis: BASES.index(basis) if basis in BASES else 0, default="text")
+    """The least sure of some bases; `text` where there are none. What is no basis is nothing to be sure of."""
+    return max((basis if basis in BASES else BASES[-1] for basis in bases), key=BASES.index, default="text")
 
 
 def _facts(graph: ProcessGraph) -> Iterator[Fact]:

@@ -6,14 +6,14 @@ gone) names it as its cause.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from engine.comparison.aspects import aspects, duty_words, message_words
 from engine.comparison.consequences import consequences
 from engine.comparison.findings import Frame, Written, differs, place, shown
 from engine.comparison.model import SEVERITIES, Difference, Fact, Match, Side, Step
-from engine.comparison.order import reaches
+from engine.comparison.order import Beyond
 from engine.comparison.quotations import Said, said
 from engine.comparison.sentences import Words, joined, templates
 from engine.comparison.steps import words
@@ -282,7 +282,7 @@ Relations = tuple[str, str]
 
 def _order(frame: Frame) -> Iterator[Difference]:
     """Steps that come in another order, as few of them as explain all the rest."""
-    pairs = [(a, b) for a, b in frame.pairs if a.kind not in _BY_ITSELF]
+    pairs = [(a, b) for a, b in frame.pairs if not {a.kind, b.kind} & _BY_ITSELF]
     turned = _turned(frame, pairs)
     names = [_name(pair) for pair in pairs]
     while turned:
@@ -303,7 +303,7 @@ def _name(pair: tuple[Step, Step]) -> str:
 
 def _turned(frame: Frame, pairs: Pairs) -> dict[int, dict[int, Relations]]:
     """For each pair the pairs to which it stands otherwise on the other side."""
-    mine, theirs = (reaches({step.id: step.after for step in side.steps}) for side in (frame.a, frame.b))
+    mine, theirs = (Beyond({step.id: step.after for step in side.steps}) for side in (frame.a, frame.b))
     found: dict[int, dict[int, Relations]] = {}
     for one, (a, b) in enumerate(pairs):
         for other in range(one):
@@ -316,11 +316,13 @@ def _turned(frame: Frame, pairs: Pairs) -> dict[int, dict[int, Relations]]:
     return found
 
 
-def _relation(beyond: Mapping[str, frozenset[str]], step: Step, other: Step) -> str:
+def _relation(beyond: Beyond, step: Step, other: Step) -> str:
     """Whether a step comes before another; within a circle the one that is nearer to the start does."""
-    leads, follows = other.id in beyond[step.id], step.id in beyond[other.id]
+    leads, follows = beyond.leads(step.id, other.id), beyond.leads(other.id, step.id)
+    if leads and follows and step.order != other.order:
+        return "before" if step.order < other.order else "after"
     if leads and follows:
-        return "before" if (step.order, step.id) < (other.order, other.id) else "after"
+        return "apart"
     return "before" if leads else "after" if follows else "apart"
 
 

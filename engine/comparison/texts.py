@@ -10,11 +10,13 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from engine.comparison.findings import Frame, place
 from engine.comparison.model import Difference, Sentence, Side, Step
 from engine.comparison.quotations import Said, patterns
 from engine.comparison.sentences import Words, templates
-from engine.comparison.wording import covered, likeness, normal
+from engine.comparison.wording import alike, covered, most_covered, normal
 
 # Where sentences are parted; what is shorter is not worth a word.
 _PARTS = re.compile(r"[，；。：？！（）]+")
@@ -76,13 +78,10 @@ class _Texts:
         if otherwise := [(one, other) for one, other in told if one.text != other.text]:
             yield self._differently(home, otherwise)
         for half, phrases in ((0, mine), (1, theirs)):
-            new = [phrase for phrase in phrases if not self._stands(1 - half, phrase)]
+            stands = most_covered([phrase.text for phrase in phrases], self.everything[1 - half])
+            new = [phrase for phrase, share in zip(phrases, stands, strict=True) if share < _STANDS]
             if left := [phrase for phrase in new if not self._told(home, half, phrase)]:
                 yield self._alone(home, half, left)
-
-    def _stands(self, half: int, phrase: _Phrase) -> bool:
-        """Whether a phrase stands in a document, wherever."""
-        return any(covered(phrase.text, text) >= _STANDS for text in self.everything[half])
 
     def _told(self, home: _Home, half: int, phrase: _Phrase) -> bool:
         """Whether a difference in structure says it already, or what both diagrams draw."""
@@ -180,16 +179,14 @@ def _place(sentence: Sentence) -> str:
 
 def _paired(mine: Sequence[_Phrase], theirs: Sequence[_Phrase]) -> tuple[Pairs, list[_Phrase], list[_Phrase]]:
     """Phrases that say one thing in other words, the most alike first; and what is left on either side."""
-    scores = [
-        (likeness(one.text, other.text), -abs(row - column), -row, -column)
-        for row, one in enumerate(mine)
-        for column, other in enumerate(theirs)
-    ]
+    scores = alike([phrase.text for phrase in mine], [phrase.text for phrase in theirs])
+    near = [(int(row), int(column)) for row, column in zip(*np.nonzero(scores >= _ONE_MATTER), strict=True)]
     found: dict[int, int] = {}
-    for score, _, row, column in sorted(scores, reverse=True):
-        if score >= _ONE_MATTER and -row not in found and -column not in found.values():
-            found[-row] = -column
-    taken = set(found.values())
+    taken: set[int] = set()
+    for row, column in sorted(near, key=lambda pair: (-scores[pair], abs(pair[0] - pair[1]), pair)):
+        if row not in found and column not in taken:
+            found[row] = column
+            taken.add(column)
     return (
         [(mine[row], theirs[column]) for row, column in sorted(found.items())],
         [phrase for row, phrase in enumerate(mine) if row not in found],

@@ -88,6 +88,14 @@ def covered(part: str, whole: str) -> float:
     return len(wanted & grams(whole)) / len(wanted) if wanted else 0.0
 
 
+def most_covered(parts: Sequence[str], wholes: Sequence[str]) -> list[float]:
+    """How much of each text stands in whichever of others has most of it."""
+    if not parts or not wholes:
+        return [0.0] * len(parts)
+    common = shared([grams(part) for part in parts], [grams(whole) for whole in wholes]).max(axis=1)
+    return [float(count) / max(1, len(grams(part))) for count, part in zip(common, parts, strict=True)]
+
+
 def covered_as_written(part: str, whole: str) -> float:
     """The same by the signs that are written, whatever they mean; 0 for scripts in which two signs say little."""
     if script(part) != "han":
@@ -113,6 +121,13 @@ def shared(one: Sequence[Collection[str]], other: Sequence[Collection[str]]) -> 
     """How many words every set of one list has in common with every set of the other."""
     table = _table([*one, *other])
     return (table[: len(one)] @ table[len(one) :].T).toarray()
+
+
+def alike(one: Sequence[str], other: Sequence[str]) -> Matrix:
+    """`likeness` of every text of one list and every text of the other."""
+    sets = [[grams(text) for text in texts] for texts in (one, other)]
+    sizes = [np.array([len(words) for words in half]) for half in sets]
+    return 2 * shared(*sets) / np.maximum(1, np.add.outer(*sizes))
 
 
 def _table(sets: Sequence[Collection[str]]) -> sparse.csr_matrix:
