@@ -211,6 +211,11 @@ def begun_by(connection: Connection, actor: Actor, *, after: int | None = None, 
     return _batches(connection, _own(actor), *older, size=size)
 
 
+def working(connection: Connection, actor: Actor) -> list[Batch]:
+    """The actor's own batches that are not finished."""
+    return _batches(connection, _own(actor), batch.c.finished_at.is_(None))
+
+
 def items(
     connection: Connection,
     actor: Actor,
@@ -218,9 +223,10 @@ def items(
     *,
     state: str | None = None,
     after: int = 0,
-    size: int | None = PAGE,
+    size: int = PAGE,
+    offset: int = 0,
 ) -> list[Item]:
-    """What became of the tasks of one of the actor's own batches, in their order, from a position on.
+    """What became of the tasks of one of the actor's own batches, in their order, from a position or a page on.
 
     Raises `NotFound`.
     """
@@ -229,7 +235,8 @@ def items(
     conditions = [columns.batch_id == batch_id, columns.position > after]
     if state is not None:
         conditions.append(columns.state == state)
-    rows = connection.execute(sa.select(batch_item).where(*conditions).order_by(columns.position).limit(size))
+    selected = sa.select(batch_item).where(*conditions).order_by(columns.position).limit(size).offset(offset)
+    rows = connection.execute(selected)
     return [Item(row.position, row.task_id, row.state, row.at, _error(row)) for row in rows]
 
 

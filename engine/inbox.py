@@ -292,6 +292,29 @@ def waiting_after(
     return _from(connection, _waiting(actor, menu, node, late_at, where), sort, after, size)
 
 
+def waiting_alike(
+    connection: Connection,
+    actor: Actor,
+    form: tuple[Field, ...],
+    *,
+    menu: str | None = None,
+    node: str | None = None,
+    late_at: datetime | None = None,
+    where: sa.ColumnElement[bool] | None = None,
+    sort: str = "due",
+    at: datetime,
+) -> list[int]:
+    """What of the list has this form and may be decided at once: the ids, in its order, at most `MOST_AT_ONCE`."""
+    alike = [step for step in steps(connection, actor, at=at) if step.act[-1].batch and act_form(step.act) == form]
+    of_step = (
+        sa.and_(task.c.version_id == step.version.id, task.c.side == step.side, task.c.node == step.node.id)
+        for step in alike
+    )
+    conditions = [*_waiting(actor, menu, node, late_at, where), sa.or_(sa.false(), *of_step)]
+    order = SORTS[sort].by
+    return list(connection.scalars(sa.select(task.c.id).where(*conditions).order_by(*order).limit(MOST_AT_ONCE)))
+
+
 def waiting_of(connection: Connection, actor: Actor, case_id: int) -> list[Task]:
     """What of one case waits for the actor, in the order in which it opened."""
     whose = {"of_case": case_id, "organisation": actor.organisation_id, "of_duty": actor.duty}

@@ -12,6 +12,7 @@ from web import (
     assets,
     attachments,
     audit,
+    batches,
     calendar,
     context,
     deadlines,
@@ -39,8 +40,8 @@ from web import (
 from web.context import Application, Xueji
 
 FEATURES = (
-    sessions, tokens, inbox, tasks, notices, applications, attachments, transfers, query, procedures, incidents,
-    accounts, organisations, calendar, regimes, audit, api,
+    sessions, tokens, inbox, batches, tasks, notices, applications, attachments, transfers, query, procedures,
+    incidents, accounts, organisations, calendar, regimes, audit, api,
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -13,7 +14,7 @@ from flask_babel import ngettext
 from sqlalchemy.engine import Connection
 from werkzeug.datastructures import MultiDict
 
-from engine import inbox, searches, transfers
+from engine import batches, inbox, searches, transfers
 from engine.audit import Actor
 from engine.bpmn.graph import Field, Node
 from engine.cases import AlreadyDone
@@ -127,6 +128,8 @@ class Batch:
     act: tuple[Node, ...]
     form: tuple[Field, ...]
     tasks: list[int] = field(default_factory=list)
+    # How many of the whole list it could be, on all pages.
+    reach: int = 0
 
     @property
     def result(self) -> Field | None:
@@ -160,6 +163,10 @@ def page(error: XuejiError | None = None) -> ResponseReturnValue:
         )
         schools = _schools_to_choose(connection, actor)
         rows = _rows(connection, actor, waiting.tasks)
+        bars = _batches(rows)
+        for bar in bars if waiting.total > waiting.size else ():
+            bar.reach = len(_alike(connection, actor, listing, bar.form))
+        working = batches.working(connection, actor)
     return render_template(
         "inbox/page.html",
         listing=listing,
@@ -171,7 +178,9 @@ def page(error: XuejiError | None = None) -> ResponseReturnValue:
         provinces=[(province.code, province.name) for province in divisions.children()],
         rows=rows,
         page=Page(rows, waiting.total, waiting.number, waiting.size),
-        batches=_batches(rows),
+        batches=bars,
+        working=working,
+        most=inbox.MOST_AT_ONCE,
         may_start=may(actor, "start_transfer"),
         error=error,
         entered=request.form,
@@ -195,6 +204,8 @@ def decide_many() -> ResponseReturnValue:
     """Decide the ticked tasks, each in its own transaction, and show in the list what became of each."""
     actor, listing = current_actor(), Listing.asked()
     task_ids = [int(text) for text in request.form.getlist("task") if text.isdecimal()]
+    if "everything" in request.form:
+        return _decide_everything(actor, listing, task_ids)
     outcomes = inbox.complete_many(xueji().application.database, actor, task_ids, request.form, at=now())
     with transaction() as connection:
         result = _result_of(inbox.some(connection, actor, task_ids[:1]))
@@ -202,6 +213,15 @@ def decide_many() -> ResponseReturnValue:
         token = searches.keep(connection, actor, BATCH, kept, at=now())
     _tell(outcomes)
     return redirect(url_for(".page", **listing.parameters, batch=token), 303)
+
+
+def _decide_everything(actor: Actor, listing: Listing, task_ids: Sequence[int]) -> ResponseReturnValue:
+    """Decide what is like the ticked tasks on all pages of the list; that takes its time, so in the background."""
+    with transaction() as connection:
+        ticked = inbox.some(connection, actor, task_ids[:1])
+        alike = _alike(connection, actor, listing, ticked[0].form) if ticked else []
+        batch_id = batches.begin(connection, xueji().application.jobs, actor, alike, request.form, at=now())
+    return redirect(url_for("batches.page", batch_id=batch_id, **listing.parameters), 303)
 
 
 @blueprint.get("/inbox/done")
@@ -243,6 +263,20 @@ def _with_transfers(connection: Connection, actor: Actor, tasks: Sequence[Task])
     return [Row(task, known.get(task.case_id)) for task in tasks]
 
 
+def _alike(connection: Connection, actor: Actor, listing: Listing, form: tuple[Field, ...]) -> list[int]:
+    return inbox.waiting_alike(
+        connection,
+        actor,
+        form,
+        menu=listing.menu,
+        node=listing.step or None,
+        late_at=now() if listing.late else None,
+        where=listing.where,
+        sort=listing.order,
+        at=now(),
+    )
+
+
 def _batches(rows: Sequence[Row]) -> list[Batch]:
     found: dict[tuple[Field, ...], Batch] = {}
     for row in rows:
@@ -263,12 +297,15 @@ def _result_of(tasks: Sequence[Task]) -> str:
 
 
 def _told(error: XuejiError | None, result: str) -> list[str]:
-    if error is None:
-        return ["done", result]
-    if isinstance(error, AlreadyDone):
-        at = moment_in_words(error.values["at"])
-        return ["failed", str(_("%(person)s has already done this on %(at)s.", person=error.values["person"], at=at))]
-    return ["failed", " ".join(filter(None, (message_of(error), remedy_of(error))))]
+    return ["done", result] if error is None else ["failed", why(error)]
+
+
+def why(error: XuejiError) -> str:
+    """Why one of several tasks could not be done, in words for its row."""
+    if error.code == AlreadyDone.code:
+        at = moment_in_words(datetime.fromisoformat(str(error.values["at"])))
+        return str(_("%(person)s has already done this on %(at)s.", person=error.values["person"], at=at))
+    return " ".join(filter(None, (message_of(error), remedy_of(error))))
 
 
 def _recalled_batch(connection: Connection, actor: Actor) -> Mapping[int, Sequence[str]]:

@@ -54,6 +54,7 @@ ROUTES = {
     "calendar.notice": "deployment",
     "calendar.publish": "deployment",
     "calendar.retract": "deployment",
+    "batches.page": "worker",
     "inbox.page": "worker",
     "inbox.decide_many": "worker",
     "inbox.done": "worker",

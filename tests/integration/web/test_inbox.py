@@ -245,6 +245,86 @@ def test_refusing_several_needs_reasons_and_keeps_what_was_ticked_and_typed(coun
     assert [play.outcome(database, case_id) for case_id in waiting_to_be_released] == [None, None, None]
 
 
+# Batches over several pages
+
+
+@pytest.fixture
+def two_a_page(monkeypatch):
+    monkeypatch.setattr("web.inbox.PAGE_SIZE", 2)
+
+
+def everything(case_ids, database, **more: object) -> dict[str, object]:
+    return {"task": tasks_of(database, case_ids)[:2], "everything": "1"} | decision(**more)
+
+
+def test_what_is_ticked_on_all_pages_is_decided_in_the_background(
+    application, county, database, waiting_to_be_released, two_a_page
+):
+    page = county.get("/inbox").text
+    assert "连同其他页，共 3 件" in page
+    answer = county.post("/inbox/batch", everything(waiting_to_be_released, database))
+    page = county.follow(answer).text
+    assert "已处理 0 件，共 3 件" in page
+    assert 'hx-trigger="every 1s"' in page
+    assert answer.location in county.get("/inbox").text, "whoever leaves the page finds the way back"
+    application.jobs.run_pending()
+    page = county.get(answer.location).text
+    assert "已处理 3 件，共 3 件" in page
+    assert "hx-trigger" not in page.partition('id="progress"')[2].partition(">")[0]
+    assert answer.location not in county.get("/inbox").text
+    assert {play.open_tasks(database, case_id)[0].side for case_id in waiting_to_be_released} == {"receiving"}
+
+
+def test_of_all_pages_only_what_is_listed_and_alike_is_decided(
+    application, county, database, world, clock, waiting_to_be_released, apply, two_a_page
+):
+    [other] = apply(4, origin=HENAN, target=ANHUI)
+    [elsewhere] = apply(5, origin=ANHUI, target=ZHEJIANG)
+    while play.open_tasks(database, elsewhere)[0].node.id != "check_with_releasing_school":
+        play.step(database, world, elsewhere, clock())
+    county.post("/inbox/batch?region=410000", everything(waiting_to_be_released, database))
+    application.jobs.run_pending()
+    waiting = {row.case_id for row in county_tasks(database, world)}
+    assert waiting == {other, elsewhere}
+
+
+def county_tasks(database, world) -> list[inbox.Task]:
+    with database.reading() as connection:
+        return inbox.waiting_after(connection, world[ANHUI].actor("county"))
+
+
+def test_those_that_failed_stand_there_with_their_reason(
+    application, county, database, world, clock, waiting_to_be_released, two_a_page
+):
+    answer = county.post("/inbox/batch", everything(waiting_to_be_released, database))
+    colleague = world[ANHUI].actor("county_colleague")
+    [task] = play.open_tasks(database, waiting_to_be_released[0])
+    with database.transaction() as connection:
+        inbox.complete(connection, colleague, task.id, play.answers(task), at=clock())
+    application.jobs.run_pending()
+    page = county.get(answer.location).text
+    assert "已办理 2 件；1 件未能办理" in page
+    [row] = rows_of(page)
+    assert name_of(1) in row
+    assert id_number("340104", 1) not in page
+
+
+def test_a_batch_on_all_pages_is_its_authors_own(
+    visitor_of, county, database, world, waiting_to_be_released, two_a_page
+):
+    answer = county.post("/inbox/batch", everything(waiting_to_be_released, database))
+    assert visitor_of(world[ANHUI].actor("county_colleague")).get(answer.location).status_code == 404
+
+
+def test_on_all_pages_too_a_refusal_needs_reasons(county, database, waiting_to_be_released, two_a_page):
+    form = everything(waiting_to_be_released, database, releasing_authority_result="refuse")
+    assert county.post("/inbox/batch", form).status_code == 422
+
+
+def test_where_one_page_holds_all_nothing_more_is_offered(county, waiting_to_be_released):
+    assert "连同其他页" not in county.get("/inbox").text
+
+
 def test_a_step_without_batch_has_nothing_to_tick(visitor_of, database, world, clock, apply):
     [case_id] = apply(1)
     reviewer = visitor_of(world[HENAN].actor("reviewer"))

@@ -30,6 +30,18 @@ function count(form) {
     all.checked = ticks.length > 0 && ticked.length === ticks.length;
     all.indeterminate = ticked.length > 0 && !all.checked;
   }
+  offerEverything(form, ticked.length === ticks.length);
+}
+
+// The other pages can be added where the whole of this one is ticked: [data-everything], with words of its own for it.
+function offerEverything(form, whole) {
+  const everything = form.querySelector("[data-everything]");
+  if (!everything) return;
+  everything.disabled = !whole;
+  everything.checked &&= whole;
+  everything.closest("label").hidden = !whole;
+  for (const words of form.querySelectorAll("[data-with-everything]")) words.hidden = !everything.checked;
+  for (const words of form.querySelectorAll("[data-but-everything]")) words.hidden = everything.checked;
 }
 
 document.addEventListener("change", (event) => {
@@ -38,7 +50,7 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-tick-all]")) {
     for (const tick of ticksOf(form)) tick.checked = event.target.checked;
   }
-  if (event.target.matches("[data-tick], [data-tick-all]")) count(form);
+  if (event.target.matches("[data-tick], [data-tick-all], [data-everything]")) count(form);
 });
 
 // The whole cell answers to a finger, not the small box alone.
