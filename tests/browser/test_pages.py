@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import expect
 
-from engine import cases
+from engine import accounts, batches, cases, inbox
+from engine.accounts import membership, person
 from engine.cases import task
 from engine.procedures import procedure_version
 from engine.registry.tables import organisation
@@ -33,6 +34,10 @@ PAGES = {
     "/regimes/<province>": [("moe-administrator", "/regimes/340000")],
     "/incidents": [("anhui-administrator", "/incidents")],
     "/inbox": [("shushan-operator", "/inbox"), ("jinshui-operator", "/inbox"), ("haiwang-operator", "/inbox")],
+    "/inbox/batches/<int:batch_id>": [
+        ("shushan-operator", "/inbox/batches/{working}"),
+        ("shushan-operator", "/inbox/batches/{finished}"),
+    ],
     "/inbox/done": [("shushan-operator", "/inbox/done")],
     "/inbox/started": [("yunduo-operator", "/inbox/started")],
     "/notices": [("shushan-operator", "/notices")],
@@ -98,11 +103,14 @@ def places(demo_world) -> dict[str, int]:
     def case_in(state):
         return first(transfer.c.case_id, transfer.c.state == state)
 
+    working, finished = _batches(demo_world)
     with demo_world.database.reading() as connection:
         named = {"shushan": "合肥市蜀山区教育局", "yunduo": "合肥市云朵小学", "zhiyuan": "郑州市纸鸢小学"}
         offices = {key: first(organisation.c.id, organisation.c.name == name) for key, name in named.items()}
         check = task_at("check_with_releasing_school")
         return offices | {
+            "working": working,
+            "finished": finished,
             "check": check,
             "review": task_at("decide_receiving_school", of="zhiyuan"),
             "decided": task_at("decide_receiving_authority", "done"),
@@ -113,6 +121,32 @@ def places(demo_world) -> dict[str, int]:
             "anhui": first(procedure_version.c.id, procedure_version.c.regime == "anhui"),
             "national": first(procedure_version.c.id, procedure_version.c.regime == "national"),
         }  # fmt: skip
+
+
+def _batches(demo_world) -> tuple[int, int]:
+    """The same tasks decided in two batches of which only the later is worked off, and a colleague had one of them."""
+    application = demo_world.application
+    at = application.clock()
+    with application.database.transaction() as connection:
+        of = {
+            login: accounts.actor_of_membership(
+                connection, connection.scalar(sa.select(membership.c.id).join(person).where(person.c.login == login))
+            )
+            for login in ("shushan-operator", "shushan-colleague")
+        }
+        operator = of["shushan-operator"]
+        here = (task.c.organisation_id == operator.organisation_id, task.c.state == "open")
+        found = sa.select(task.c.id).where(*here, task.c.node == "check_with_releasing_school").order_by(task.c.id)
+        first, *others = connection.scalars(found).all()
+        asked = inbox.get(connection, operator, first)
+        entered = {field.id: "2026-09-22" for field in asked.form if field.type == "date"}
+        entered[asked.act[-1].bound("decision.result").id] = "agree"
+        working, finished = (
+            batches.begin(connection, application.jobs, operator, others, entered, at=at) for _ in range(2)
+        )
+        inbox.complete(connection, of["shushan-colleague"], others[0], entered, at=at)
+    batches.work_off(application.database, finished, clock=application.clock)
+    return working, finished
 
 
 @pytest.mark.parametrize(
