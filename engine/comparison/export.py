@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from engine.comparison.behaviour import collaboration
 from engine.comparison.model import Agreement, Comparison, Difference, Match, Move, Run, Side
+from engine.comparison.numbers import Item, ceiling, counts
 from engine.comparison.sentences import LOCALES, Words
 from engine.comparison.verdict import verdict
 
@@ -28,6 +30,7 @@ def as_json(found: Comparison) -> Json:
         "differences": [_difference(found, difference) for difference in found.differences],
         "same": [_agreement(found, agreement) for agreement in found.same],
         "questions": [_agreement(found, agreement) for agreement in found.questions],
+        "numbers": {"a": _numbers(found.a), "b": _numbers(found.b)},
         "layout_only": found.layout_only,
         "decided": found.decided,
     }
@@ -70,6 +73,25 @@ def _agreement(found: Comparison, agreement: Agreement) -> Json:
         "text": {locale: agreement.text(locale) for locale in LOCALES},
         "quotes": _quotes(found, agreement.clauses_a, agreement.clauses_b),
     }
+
+
+def _numbers(side: Side) -> Json:
+    limits = ceiling(collaboration(side.graph), side.graph.message_flows)
+    return {
+        "counts": [
+            {"name": count.name, "value": count.value, "label": _words(count.label), "items": _items(count.items)}
+            for count in counts(side)
+        ],
+        "ceiling": {
+            "days": limits.days,
+            "limited": _items(limits.limited),
+            "unlimited": _items(limits.unlimited),
+        },
+    }
+
+
+def _items(items: Sequence[Item]) -> list[Json]:
+    return [{"label": _words(item.label), "elements": list(item.elements)} for item in items]
 
 
 def _quotes(found: Comparison, clauses_a: Sequence[str], clauses_b: Sequence[str]) -> Json:

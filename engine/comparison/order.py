@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -34,8 +35,19 @@ def _circles(after: After) -> dict[str, int]:
     return {node: int(labels[position]) for node, position in number.items()}
 
 
-def _levels(after: After, circle: Mapping[str, int]) -> dict[int, int]:
-    """The length of the longest way to each circle."""
+def longest(after: After, lengths: Mapping[str, int]) -> int | None:
+    """The length of the longest way, where some elements have one. None where it can go round in a circle for ever."""
+    circle = _circles(after)
+    sizes = Counter(circle.values())
+    if any(sizes[circle[node]] > 1 or node in after[node] for node, length in lengths.items() if length):
+        return None
+    own = {circle[node]: length for node, length in lengths.items()}
+    levels = _levels(after, circle, {mine: own.get(mine, 0) for mine in sizes})
+    return max((level + own.get(mine, 0) for mine, level in levels.items()), default=0)
+
+
+def _levels(after: After, circle: Mapping[str, int], lengths: Mapping[int, int] | None = None) -> dict[int, int]:
+    """The length of the longest way to each circle; where nothing else is said, each is one step long."""
     targets: dict[int, set[int]] = {mine: set() for mine in circle.values()}
     for node, beyond in after.items():
         targets[circle[node]] |= {circle[target] for target in beyond} - {circle[node]}
@@ -48,7 +60,7 @@ def _levels(after: After, circle: Mapping[str, int]) -> dict[int, int]:
     while ready:
         mine = ready.pop()
         for target in targets[mine]:
-            levels[target] = max(levels.get(target, 0), levels[mine] + 1)
+            levels[target] = max(levels.get(target, 0), levels[mine] + (1 if lengths is None else lengths[mine]))
             waits[target] -= 1
             if waits[target] == 0:
                 ready.append(target)
