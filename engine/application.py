@@ -15,10 +15,14 @@ from engine.jobs import Jobs, failed_jobs
 from engine.settings import Settings, processes_folder
 
 
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
 class Application:
     """One deployment in one process: its settings, database, clock and background work."""
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = system_clock) -> None:
         self.settings = settings
         self.clock = clock
         self.database = Database(settings.database_url)

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -27,10 +28,11 @@ from granian.server import Server
 from sqlalchemy.engine import Connection
 
 import web
-from engine import accounts, demo, migrations, procedures
-from engine.application import Application
+from engine import accounts, comparison, demo, migrations, procedures, reports
+from engine.application import Application, system_clock
 from engine.audit import SYSTEM
 from engine.bpmn.checks import Finding, blocks
+from engine.comparison import Side, Words
 from engine.errors import Conflict, NotFound, XuejiError
 from engine.permissions import DUTIES
 from engine.registry import organisations
@@ -287,6 +289,54 @@ def _as_json(file: Path, finding: Finding) -> dict[str, str]:
     }
 
 
+# ---- comparing
+
+
+@main.command()
+@click.argument("a", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("b", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(reports.FORMATS)),
+    default="text",
+    show_default=True,
+    help="What to write it as; docx and pdf are reports to hand on.",
+)
+@click.option("--locale", type=click.Choice(["zh", "en"]), help="Its language. By default the terminal's.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write. By default none.")
+def compare(a: Path, b: Path, form: str, locale: str | None, output: Path | None) -> None:
+    """Compare two BPMN files.
+
+    Says in what the procedures of A and B differ, for whom, and where their documents say so: any two files, whoever
+    drew them. A document.csv beside a file is the document that it is quoted from. JSON has both languages, and its
+    schema.
+    """
+    found = comparison.as_json(comparison.compare(*_sides(a, b)))
+    content = reports.written(found, form, locale or _terminal_locale(), at=system_clock())
+    if output is not None:
+        output.write_bytes(content)
+    elif reports.FORMATS[form].is_text:
+        click.echo(content.decode(), nl=False)
+    elif sys.stdout.isatty():
+        raise click.UsageError(f"A {form} is not for a terminal. Name a file: --output {a.stem}-{b.stem}.{form}")
+    else:
+        click.echo(content, nl=False)
+
+
+def _sides(a: Path, b: Path) -> tuple[Side, Side]:
+    """Both files by their names; with their folders where the names are the same."""
+    names = [file.stem if a.stem != b.stem else f"{file.resolve().parent.name}/{file.stem}" for file in (a, b)]
+    one, other = (
+        reports.side_of(file.read_bytes(), _document(file) or "", key=name)
+        for file, name in zip((a, b), names, strict=True)
+    )
+    if one.label != other.label:
+        return one, other
+    # Two versions of one document go by their files.
+    return replace(one, label=Words(names[0])), replace(other, label=Words(names[1]))
+
+
 # ---- accounts
 
 
@@ -365,8 +415,12 @@ def _application(*, must_be_current: bool = True) -> Iterator[Application]:
         application.close()
 
 
+def _terminal_locale() -> str:
+    return "zh" if (default_locale("LC_MESSAGES") or "").startswith("zh") else "en"
+
+
 def _translations() -> NullTranslations:
-    language = "zh_Hans_CN" if (default_locale("LC_MESSAGES") or "").startswith("zh") else "en"
+    language = "zh_Hans_CN" if _terminal_locale() == "zh" else "en"
     return Translations.load(str(Path(web.__file__).with_name("translations")), [language])
 
 

@@ -62,6 +62,7 @@ def compare(a: Side, b: Side, fixed: Iterable[tuple[Sequence[str], Sequence[str]
         elements=pairs,
         layout_only=layout_only(frame, pairs, found),
         decided=decided,
+        parties=frame.matching.parties,
     )
 
 

@@ -227,7 +227,8 @@ def _reminders(act: Sequence[Step]) -> tuple[Words, ...]:
 
 def _reminder_words(reminder: Reminder) -> Words:
     when = _when(reminder.day)
-    does = [templates().get(f"topic.{word}", Words(word)) for word in reminder.does.split()]
+    # What a notice is about has names of its own in the diagram; that it is sent says enough.
+    does = [known for word in reminder.does.split() if (known := templates().get(f"topic.{word}"))]
     stops = templates()["reminder.interrupts"] if reminder.interrupting else NOTHING
     zh, en = (" ".join(filter(None, [item.text(locale) for item in (when, *does, stops)])) for locale in LOCALES)
     return Words(zh, en)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.comparison.behaviour import collaboration
-from engine.comparison.model import Agreement, Comparison, Difference, Match, Move, Run, Side
+from engine.comparison.findings import party_words, place, shown
+from engine.comparison.model import Agreement, Comparison, Difference, Fact, Match, Move, Run, Side, Step
 from engine.comparison.numbers import Item, ceiling, counts
-from engine.comparison.sentences import LOCALES, Words
+from engine.comparison.refusals import Party, Refusal, refusals
+from engine.comparison.sentences import LOCALES, Words, templates
 from engine.comparison.verdict import verdict
 
 Json = dict[str, Any]
@@ -20,6 +22,7 @@ def as_json(found: Comparison) -> Json:
         "a": _side(found.a),
         "b": _side(found.b),
         "verdict": [_words(sentence) for sentence in verdict(found)],
+        "steps": {"a": _steps(found.a), "b": _steps(found.b)},
         "matches": [_match(group) for group in found.matches if group.a and group.b],
         "pairs": [_match(pair) for pair in found.pairs],
         "unmatched": {
@@ -30,6 +33,7 @@ def as_json(found: Comparison) -> Json:
         "differences": [_difference(found, difference) for difference in found.differences],
         "same": [_agreement(found, agreement) for agreement in found.same],
         "questions": [_agreement(found, agreement) for agreement in found.questions],
+        "refusals": [_party(party) for party in refusals(found.a, found.b, found.parties)],
         "numbers": {"a": _numbers(found.a), "b": _numbers(found.b)},
         "layout_only": found.layout_only,
         "decided": found.decided,
@@ -37,7 +41,57 @@ def as_json(found: Comparison) -> Json:
 
 
 def _side(side: Side) -> Json:
-    return {"key": side.key, "label": _words(side.label), "documented": bool(side.sentences)}
+    return {
+        "key": side.key,
+        "label": _words(side.label),
+        "documented": bool(side.sentences),
+        "facts": [_fact(fact) for fact in side.facts],
+    }
+
+
+def _fact(fact: Fact) -> Json:
+    label = templates().get(f"fact.{fact.key}", Words(fact.key))
+    return {
+        "key": fact.key, "side": fact.side, "label": _words(label), "text": _words(fact.text),
+        "clauses": list(fact.clauses),
+    }  # fmt: skip
+
+
+def _steps(side: Side) -> list[Json]:
+    return [_step(step) for step in sorted(side.steps, key=place)]
+
+
+def _step(step: Step) -> Json:
+    return {
+        "id": step.id,
+        "ids": list(step.ids),
+        "label": _words(shown(step)),
+        "side": step.side,
+        "party": step.party,
+        "party_label": _words(party_words(step.party)),
+        "kind": step.kind,
+        "channel": step.channel,
+        "clauses": list(step.clauses),
+        "basis": step.basis,
+        "order": step.order,
+    }
+
+
+def _party(party: Party) -> Json:
+    sides = {name: None if cells is None else [_refusal(cell) for cell in cells]
+             for name, cells in (("a", party.a), ("b", party.b))}  # fmt: skip
+    return {"party": party.key, "label": _words(party.label), **sides}
+
+
+def _refusal(refusal: Refusal) -> Json:
+    return {
+        "step": refusal.step.id,
+        "label": _words(shown(refusal.step)),
+        "reasons": refusal.reasons,
+        "recorded": _words(refusal.recorded),
+        "clauses": list(refusal.clauses),
+        "basis": refusal.basis,
+    }
 
 
 def _words(words: Words) -> Json:

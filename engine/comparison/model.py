@@ -288,3 +288,5 @@ class Comparison:
     layout_only: int = 0
     # False where the exploration of runs hit its bound.
     decided: bool = True
+    # What the parties of b are called in a, where that differs.
+    parties: Mapping[str, str] = field(default_factory=dict, hash=False)

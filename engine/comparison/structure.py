@@ -40,13 +40,16 @@ def structure(frame: Frame) -> list[Difference]:
 
 
 def in_order(found: Sequence[Difference]) -> list[Difference]:
-    """By severity, what people do before what the document says as a whole; consequences behind their causes."""
+    """By severity; what people do first, then what is only sent, then what the document says as a whole.
+
+    Consequences stand behind their causes.
+    """
     by_cause: dict[str, list[Difference]] = {}
     for difference in found:
         if difference.cause:
             by_cause.setdefault(difference.cause, []).append(difference)
     causes = [difference for difference in found if not difference.cause]
-    causes.sort(key=lambda difference: (SEVERITIES.index(difference.severity), difference.kind == "fact"))
+    causes.sort(key=lambda item: (SEVERITIES.index(item.severity), item.kind == "fact", item.kind == "message"))
     return [item for cause in causes for item in (cause, *by_cause.get(cause.key, ()))]
 
 

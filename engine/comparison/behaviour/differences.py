@@ -152,7 +152,12 @@ class _Differences:
     # What both have, and otherwise
 
     def _occurrences(self) -> Iterator[Difference]:
-        """Steps that must happen before a case is completed on one side, and need not, or can not, on the other."""
+        """Steps that must happen before a case is completed on one side, and need not, or can not, on the other.
+
+        Where one side never completes, that says all of it.
+        """
+        if not all(half.runs.completing for half in self.halves):
+            return
         groups: dict[tuple[str, str], list[Pair]] = {}
         for pair in self.pairs:
             often = _how_often(self.halves[0], pair), _how_often(self.halves[1], pair)
