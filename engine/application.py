@@ -6,12 +6,26 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from engine import accounts, batches, cases, idempotency, permissions, procedures, searches, transfers, workdays
+from engine import (
+    accounts,
+    batches,
+    cases,
+    idempotency,
+    migrations,
+    permissions,
+    procedures,
+    searches,
+    transfers,
+    workdays,
+)
 from engine.audit import SYSTEM, Actor
 from engine.db import Database
 from engine.jobs import Jobs, failed_jobs
+from engine.metrics import Figure, Values
+from engine.outages import is_outage
 from engine.settings import Settings, processes_folder
 
 
@@ -26,6 +40,8 @@ class Application:
         self.settings = settings
         self.clock = clock
         self.database = Database(settings.database_url)
+        # Told to end: what has begun is finished, new requests should go elsewhere.
+        self.draining = False
         transfers.register()
         self.jobs = Jobs(
             self.database,
@@ -84,6 +100,46 @@ class Application:
         with self.database.transaction() as connection:
             cases.recount(connection, SYSTEM, at=self.clock())
 
+    # What those see who keep it running
+
+    def unready(self) -> str | None:
+        """Why no new request should be sent to this process: `draining`, `database`, `schema`; None if it may."""
+        if self.draining:
+            return "draining"
+        try:
+            return None if migrations.suffices(self.database) else "schema"
+        except Exception as error:
+            if is_outage(error):
+                return "database"
+            raise
+
+    def figures(self) -> list[Figure]:
+        """How the deployment stands, and this process's connections. Of a database that is away, only that it is."""
+        try:
+            with self.database.reading() as connection:
+                pools = {"reading": connection.engine.pool, "writing": self.database.engine.pool}
+                found = self._figures(connection, pools)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            return [_figure("xueji_database_up", "Whether the database answers.", 0)]
+        return [_figure("xueji_database_up", "Whether the database answers.", 1), *found]
+
+    def _figures(self, connection: Connection, pools: dict[str, Any]) -> list[Figure]:
+        open_incidents = sa.select(sa.func.count()).where(cases.incident.c.resolved_at.is_(None))
+        incidents = connection.scalar(open_incidents) or 0
+        due = len(cases.due_deadlines(connection, at=self.clock()))
+        jobs: Values = {("waiting",): self.jobs.waiting(), ("set_aside",): len(failed_jobs(connection))}
+        connections: Values = {(name, "in_use"): pool.checkedout() for name, pool in pools.items()} | {
+            (name, "idle"): pool.checkedin() for name, pool in pools.items()
+        }
+        return [
+            ("xueji_jobs", "Background jobs that wait, up to a thousand, or were set aside.", ("state",), jobs),
+            ("xueji_connections", "This process's connections to the database.", ("pool", "state"), connections),
+            _figure("xueji_incidents_open", "Cases that a failed step holds up.", incidents),
+            _figure("xueji_deadlines_due", "Deadlines not fired yet; none for long while work is done.", due),
+        ]
+
     # What administrators see of it
 
     def failed_jobs(self, connection: Connection, actor: Actor) -> Sequence[Row[Any]]:
@@ -95,3 +151,7 @@ class Application:
         """Give a job that was set aside all of its attempts again. Raises `Forbidden`, `NotFound`."""
         permissions.require(actor, "administer_deployment")
         self.jobs.retry(connection, actor, failed_job_id, at=at)
+
+
+def _figure(name: str, meaning: str, value: float) -> Figure:
+    return (name, meaning, (), {(): float(value)})

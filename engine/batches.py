@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine import accounts, audit, inbox
+from engine import accounts, audit, inbox, metrics
 from engine.audit import Actor
 from engine.db import Database, UtcDateTime, metadata, write
 from engine.errors import N_, Forbidden, NotFound, XuejiError, describe
@@ -172,6 +172,7 @@ def _complete_one(database: Database, of: Any, item: Any, at: datetime) -> None:
                 raise MembershipEnded
             inbox.complete(connection, actor, item.task_id, of.values, at=at)
             write(connection, [(_result(of, item, state="done", at=at), None)])
+        metrics.TASKS_COMPLETED.inc()
         return
     except XuejiError as error:
         failed = error

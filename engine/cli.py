@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,16 +26,17 @@ from babel.support import NullTranslations, Translations
 from flask import Flask
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
-from granian.server import Server
+from granian.server.mp import MPServer
 from sqlalchemy.engine import Connection
 
 import web
-from engine import accounts, comparison, demo, migrations, procedures, reports
+from engine import accounts, comparison, demo, logs, metrics, migrations, procedures, reports
 from engine.application import Application, system_clock
 from engine.audit import SYSTEM
 from engine.bpmn.checks import Finding, blocks
 from engine.comparison import Side, Words
 from engine.errors import Conflict, NotFound, XuejiError
+from engine.outages import is_outage
 from engine.permissions import DUTIES
 from engine.registry import organisations
 from engine.registry.organisations import Organisation
@@ -46,6 +49,15 @@ _PORT = click.option("--port", default=8000, show_default=True, help="The port t
 _FORMAT = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it."
 )
+
+
+# Sent by the server to its processes, in which it means nothing else.
+_DRAIN = signal.SIGUSR1
+_LOG_LIKE_THE_REST = {
+    "formatters": {},
+    "handlers": {},
+    "loggers": {"_granian": {"handlers": [], "propagate": True}},
+}
 
 
 class _Group(click.Group):
@@ -79,12 +91,32 @@ def main() -> None:
 def serve(host: str, port: int, workers: int, threads: int) -> None:
     """Serve the pages.
 
-    The background work is done in the same processes, unless XUEJI_RUN_JOBS=0. The first start deploys the procedures
-    that Xueji ships. TLS belongs in front of it.
+    The background work is done in the same processes, unless XUEJI_RUN_JOBS=0 leaves it to `xueji worker`. The first
+    start deploys the procedures that Xueji ships. TLS belongs in front of it. SIGTERM ends it: requests that have begun
+    are answered, jobs have ten seconds to end.
     """
     with _application() as application:
+        logs.configure(application.settings)
         application.prepare()
-    _serve(host, port, workers, threads)
+        drain_seconds = application.settings.drain_seconds
+    _serve(host, port, workers, threads, drain_seconds)
+
+
+@main.command()
+def worker() -> None:
+    """Do the background work, and serve nothing.
+
+    As many of these as there is work for may stand beside processes that serve, on one machine or on several. Whichever
+    of all of them is the eldest makes the rounds; what a dead one has left, another one takes over.
+    """
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.set())
+    with _application() as application:
+        logs.configure(application.settings)
+        _offer_metrics(application)
+        application.jobs.start()
+        ending.wait()
 
 
 @main.command("demo")
@@ -98,7 +130,9 @@ def play(host: str, port: int) -> None:
     """
     _require_free(host, port)
     os.environ |= {"XUEJI_DEMO": "1", "XUEJI_SECURE_COOKIES": "0"}  # for the serving processes, which read it again
-    with _application(must_be_current=False) as application:
+    os.environ.setdefault("XUEJI_LOG_LEVEL", "warning")
+    with _application(must_suffice=False) as application:
+        logs.configure(application.settings)
         migrations.upgrade(application.database)
         application.prepare()
         demo.seed(application)
@@ -117,8 +151,23 @@ def _require_free(host: str, port: int) -> None:
         ) from error
 
 
-def _serve(host: str, port: int, workers: int, threads: int) -> None:
-    Server(
+class _Server(MPServer):
+    """The server, which is in no hurry to end: those who send requests here must first hear that they should not."""
+
+    drain_seconds = 0
+
+    def signal_handler_interrupt(self, *received: Any) -> None:
+        if not self.drain_seconds or received[0] != signal.SIGTERM:
+            super().signal_handler_interrupt(*received)  # type: ignore[no-untyped-call]
+            return
+        for serving in self.wrks:
+            os.kill(serving.inner.pid, _DRAIN)
+        threading.Timer(self.drain_seconds, super().signal_handler_interrupt, received).start()
+        self.drain_seconds = 0  # whoever asks twice means it
+
+
+def _serve(host: str, port: int, workers: int, threads: int, drain_seconds: int = 0) -> None:
+    server = _Server(
         "engine.cli:pages",
         factory=True,
         address=host,
@@ -131,17 +180,29 @@ def _serve(host: str, port: int, workers: int, threads: int) -> None:
         respawn_failed_workers=True,
         # Running jobs have ten seconds to end, and a busy machine some more to say goodbye.
         workers_kill_timeout=30,
-    ).serve()
+        log_dictconfig=_LOG_LIKE_THE_REST,
+    )
+    server.drain_seconds = drain_seconds
+    server.serve()
 
 
 def pages() -> Flask:
     """The WSGI application of one serving process, its background work begun."""
     application = Application(Settings.read())
+    logs.configure(application.settings)
+    signal.signal(_DRAIN, lambda *_: setattr(application, "draining", True))
+    _offer_metrics(application)
     if application.settings.run_jobs:
         application.jobs.start()
         # The server's processes are ended by multiprocessing, which calls this, and not `atexit`.
         Finalize(None, application.close, exitpriority=1)
     return web.create_app(application)
+
+
+def _offer_metrics(application: Application) -> None:
+    settings = application.settings
+    if settings.metrics_port:
+        metrics.serve(settings.metrics_host, settings.metrics_port, application.figures)
 
 
 # ---- the database
@@ -158,7 +219,7 @@ def upgrade() -> None:
 
     In the database that XUEJI_DATABASE_URL names. All of it or none; run it again at will, but make a backup first.
     """
-    with _application(must_be_current=False) as application:
+    with _application(must_suffice=False) as application:
         migrations.upgrade(application.database)
     click.echo("The database is up to date.")
 
@@ -400,17 +461,21 @@ def _ministry(connection: Connection, at: datetime) -> Organisation:
 
 
 @contextmanager
-def _application(*, must_be_current: bool = True) -> Iterator[Application]:
+def _application(*, must_suffice: bool = True) -> Iterator[Application]:
     """The wired engine for one command; whoever serves wires it again in its own process."""
     try:
         application = Application(Settings.read())
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     try:
-        if must_be_current and not migrations.is_current(application.database):
-            url = application.database.url.render_as_string(hide_password=True)
+        url = application.database.url.render_as_string(hide_password=True)
+        if must_suffice and not migrations.suffices(application.database):
             raise click.ClickException(f"The tables in {url} are not those of this Xueji. Run: xueji db upgrade")
         yield application
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        raise click.ClickException(f"The database does not answer: {url}") from error
     finally:
         application.close()
 

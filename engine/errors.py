@@ -89,9 +89,10 @@ class TooMany(XuejiError):
 def describe(error: BaseException) -> str:
     """An error for administrators and logs: its words where they are ours, else its kind, and where it happened.
 
-    Words of others are left out, as a database quotes the row that it refused, and with it a child's number.
+    Words of others are left out, as a database quotes the row that it refused, and with it a child's number. Ours are
+    not filled in, as that may be a name.
     """
-    words = f": {error}" if isinstance(error, XuejiError) else ""
+    words = f": {error.message}" if isinstance(error, XuejiError) else ""
     places = traceback.StackSummary.from_list(traceback.extract_tb(error.__traceback__)[-4:])
     where = "".join(f"\n{place.filename}:{place.lineno} {place.name}" for place in places)
     return f"{type(error).__name__}{words}{where}"

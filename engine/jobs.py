@@ -17,7 +17,8 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,7 +26,7 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
 from sqlalchemy.engine import Connection, Row
 
-from engine import audit
+from engine import audit, logs, metrics
 from engine.audit import Actor
 from engine.db import Database, UtcDateTime, metadata
 from engine.errors import N_, NotFound, describe
@@ -43,6 +44,8 @@ _QUEUE = "xueji"
 _WORKFLOW = "job"
 # How many jobs one process works on at a time; a thread each.
 _WORKERS = 4
+# Nobody needs to know by how much it is too many.
+_COUNTED = 1000
 # By default a hash of the source, so that an upgrade would strand the jobs that the older code enqueued.
 _VERSION = "1"
 
@@ -207,6 +210,12 @@ class Jobs:
             ran += 1
         return ran
 
+    def waiting(self) -> int:
+        """How many jobs wait for a process that takes them, or for their next attempt; a thousand at most."""
+        return len(
+            self._client.list_queued_workflows(queue_name=_QUEUE, status=_WAITING, limit=_COUNTED, load_input=False)
+        )
+
     # ---- one job
 
     def _put(
@@ -230,13 +239,15 @@ class Jobs:
             self._running.discard(job)
 
     def _attempt(self, job: str, name: str, arguments: dict[str, Any]) -> None:
-        try:
-            self._handlers[name](arguments)
-        except Exception as error:
-            _tell(f"Job {job}", error)
-            self._note_failure(job, name, arguments, describe(error))
-        else:
-            self._forget_failures(job)
+        with logs.around(job=job):
+            try:
+                with _measured(name):
+                    self._handlers[name](arguments)
+            except Exception as error:
+                _tell(f"Job {job}", error)
+                self._note_failure(job, name, arguments, describe(error))
+            else:
+                self._forget_failures(job)
 
     def _note_failure(self, job: str, name: str, arguments: dict[str, Any], error: str) -> None:
         """Count the failure, and try again later. Nobody else knows of it, so it waits for a database that is away."""
@@ -365,7 +376,8 @@ class Jobs:
         """No pause and no repetition here, the next round is one; but an administrator sees that it fails."""
         job = f"{name}:every"
         try:
-            self._handlers[name]({})
+            with logs.around(job=job), _measured(name):
+                self._handlers[name]({})
             self._forget_failures(job)
         except Exception as error:
             _tell(f"The round of {name}", error)
@@ -400,6 +412,18 @@ class SignsOfLife:
 
 _WAITING = ["ENQUEUED", "DELAYED"]
 _IN_ORDER_OF_AGE = sa.select(job_process.c.executor, job_process.c.beat).order_by(job_process.c.id)
+
+
+@contextmanager
+def _measured(name: str) -> Iterator[None]:
+    began, end = time.monotonic(), "failed"
+    try:
+        yield
+        end = "done"
+    finally:
+        seconds = time.monotonic() - began
+        metrics.JOBS.labels(name, end).observe(seconds)
+        _log.debug("%s: %s", name, end, extra=logs.facts(seconds=round(seconds, 3)))
 
 
 def _tell(what: str, error: Exception) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 
-def _setting(default: Any, sentence: str) -> Any:
-    return field(default=default, metadata={"sentence": sentence})
+def _setting(default: Any, sentence: str, choices: Sequence[str] = ()) -> Any:
+    return field(default=default, metadata={"sentence": sentence, "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,15 @@ class Settings:
     default_locale: str = _setting("zh_Hans_CN", "The language before a user has chosen one: zh_Hans_CN or en.")
     run_jobs: bool = _setting(True, "Run deadlines, notices and retries in the serving process.")
     sweep_seconds: int = _setting(60, "How often deadlines are swept, at most 60 seconds apart.")
+    drain_seconds: int = _setting(0, "Told to end, serve so many seconds more while /readyz sends requests elsewhere.")
+    log_format: str = _setting(
+        "text", "How the log is written: text for people, or json, one object a line.", ("text", "json")
+    )
+    log_level: str = _setting(
+        "info", "What is logged: debug, info (every request), warning or error.", ("debug", "info", "warning", "error")
+    )
+    metrics_host: str = _setting("127.0.0.1", "The address that metrics are offered on; nobody is asked who they are.")
+    metrics_port: int = _setting(0, "The first port that metrics are offered on, one for each process; 0 offers none.")
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -38,11 +47,14 @@ class Settings:
         for setting in fields(cls):
             variable = f"XUEJI_{setting.name.upper()}"
             if variable in environ:
-                found[setting.name] = _read(variable, environ[variable], type(setting.default))
+                kind, choices = type(setting.default), setting.metadata["choices"]
+                found[setting.name] = _read(variable, environ[variable], kind, choices)
         return cls(**found)
 
 
-def _read(variable: str, text: str, kind: type) -> Any:
+def _read(variable: str, text: str, kind: type, choices: Sequence[str]) -> Any:
+    if choices and text not in choices:
+        raise ValueError(f"{variable} is {text!r}; write one of {', '.join(choices)}.")
     if kind is bool:
         if text.lower() not in {"1", "0", "true", "false", "yes", "no"}:
             raise ValueError(f"{variable} is {text!r}; write 1 or 0.")

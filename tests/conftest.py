@@ -20,9 +20,10 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 import sqlalchemy as sa
+from alembic import command
 
 import engine
-from engine import jobs
+from engine import jobs, migrations
 from engine.db import Database, metadata
 
 
@@ -99,6 +100,8 @@ def create_tables(url: str) -> None:
             importlib.import_module(module.name)
     database = Database(url)
     metadata.create_all(database.engine)
+    with database.transaction() as connection:
+        command.stamp(migrations.config(connection), "head")
     jobs.create_tables(database)
     database.dispose()
 

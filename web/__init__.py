@@ -20,11 +20,13 @@ from web import (
     flash,
     forms,
     frame,
+    health,
     inbox,
     incidents,
     locales,
     menus,
     notices,
+    observation,
     organisations,
     paging,
     procedures,
@@ -40,8 +42,12 @@ from web import (
 from web.context import Application, Xueji
 
 FEATURES = (
-    sessions, tokens, inbox, batches, tasks, notices, applications, attachments, transfers, query, procedures,
+    health, sessions, tokens, inbox, batches, tasks, notices, applications, attachments, transfers, query, procedures,
     incidents, accounts, organisations, calendar, regimes, audit, api,
+)  # fmt: skip
+# The first one sees all that the others do.
+PARTS = (
+    observation, locales, context, security, errors, assets, flash, frame, menus, deadlines, forms, paging, words, api,
 )  # fmt: skip
 
 
@@ -53,7 +59,7 @@ def create_app(application: Application) -> Flask:
     # A misspelt variable is a mistake to be found by the first test, not a gap on the page.
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    for part in (locales, context, security, errors, assets, flash, frame, menus, deadlines, forms, paging, words, api):
+    for part in PARTS:
         part.register(app)
     for feature in FEATURES:
         app.register_blueprint(feature.blueprint)

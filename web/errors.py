@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
@@ -19,9 +18,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as MethodNotAllowedByRoutes
 
 from engine.errors import N_, Invalid, NotFound, XuejiError, describe
+from engine.outages import is_outage
 from web.context import LoginRequired, current_session, is_for_programs
 from web.flash import has_just_switched
 from web.locales import message_of, remedy_of
+from web.observation import request_id, route
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,17 @@ class Unexpected(XuejiError):
     code = "unexpected"
     message = N_("Something on our side did not work. Nothing has been changed.")
     remedy = N_("Try again; if it stays, tell your administrator this reference number: %(reference)s.")
+
+
+class Unavailable(XuejiError):
+    """The database is away. What was sent is done or not done at all; which of the two nobody can tell now."""
+
+    status = 503
+    code = "unavailable"
+    message = N_("The database does not answer at the moment.")
+    remedy = N_("Try again in a moment. If you were sending something, look first whether it was done.")
+    # Seconds until it is worth another try.
+    retry_after = 5
 
 
 class BadRequest(XuejiError):
@@ -208,7 +220,14 @@ def _http(error: HTTPException) -> ResponseReturnValue:
 
 
 def _unexpected(error: Exception) -> ResponseReturnValue:
-    reference = secrets.token_hex(4).upper()
-    # The path holds ids alone; the query and the form may hold more, so they stay out of the log.
-    log.error("%s %s %s %s", reference, request.method, request.path, describe(error))
-    return _answer(Unexpected(reference=reference))
+    if is_outage(error):
+        log.warning("%s %s %s %s", request_id(), request.method, route(), describe(error))
+        return _unavailable()
+    log.error("%s %s %s %s", request_id(), request.method, route(), describe(error))
+    return _answer(Unexpected(reference=request_id()))
+
+
+def _unavailable() -> ResponseReturnValue:
+    response = make_response(_answer(Unavailable()))
+    response.headers["Retry-After"] = str(Unavailable.retry_after)
+    return response

@@ -14,7 +14,7 @@ from flask_babel import ngettext
 from sqlalchemy.engine import Connection
 from werkzeug.datastructures import MultiDict
 
-from engine import batches, inbox, searches, transfers
+from engine import batches, inbox, metrics, searches, transfers
 from engine.audit import Actor
 from engine.bpmn.graph import Field, Node
 from engine.cases import AlreadyDone
@@ -207,6 +207,7 @@ def decide_many() -> ResponseReturnValue:
     if "everything" in request.form:
         return _decide_everything(actor, listing, task_ids)
     outcomes = inbox.complete_many(xueji().application.database, actor, task_ids, request.form, at=now())
+    metrics.TASKS_COMPLETED.inc(sum(outcome.error is None for outcome in outcomes))
     with transaction() as connection:
         result = _result_of(inbox.some(connection, actor, task_ids[:1]))
         kept = {str(outcome.task_id): _told(outcome.error, result) for outcome in outcomes}

@@ -88,7 +88,7 @@ def job_error(described: str) -> str:
     """The words of an error as `jobs.describe` keeps it; of errors that are not ours there are none."""
     first = described.partition("\n")[0]
     words = first.partition(": ")[2] or (first if " " in first else "")
-    return str(_(words)) if words else str(_("It failed for a technical reason."))
+    return str(_(words)) if words and "%(" not in words else str(_("It failed for a technical reason."))
 
 
 def words_of(text: str, values: dict[str, Any]) -> str:

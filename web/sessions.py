@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
 from flask import Blueprint, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -37,14 +36,6 @@ blueprint = Blueprint("sessions", __name__)
 @public
 def start() -> ResponseReturnValue:
     return redirect(START if current_session() else url_for(".login"))
-
-
-@blueprint.get("/healthz")
-@public
-def health() -> ResponseReturnValue:
-    with reading() as connection:
-        connection.execute(sa.select(1))
-    return {"status": "ok"}
 
 
 @blueprint.get("/login")

@@ -12,7 +12,7 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 
-from engine import cases, inbox, transfers
+from engine import cases, inbox, metrics, transfers
 from engine.audit import Actor
 from engine.bpmn.graph import Field, Node
 from engine.errors import XuejiError
@@ -140,6 +140,7 @@ def complete(task_id: int) -> ResponseReturnValue:
         inbox.complete(connection, actor, task_id, request.form, at=now())
         became = inbox.completion(connection, task.case_id)
         following = inbox.next_alike(connection, actor, task, where=listing.where, sort=listing.order)
+    metrics.TASKS_COMPLETED.inc()
     if _way_back():
         flash(_what_became(task, became))
         return redirect(url_for("transfers.progress", case_id=task.case_id), 303)

@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -28,17 +29,42 @@ _UPGRADE_LOCK = 20140110
 
 
 def upgrade(database: Database) -> None:
-    """Create the schema, or bring an older one up to date. All of it, or none; a second time changes nothing."""
+    """Create the schema, or bring an older one up to date. All of it, or none; a second time changes nothing.
+
+    Nor is anything changed by an older program beside, or after, a newer one.
+    """
     with _exclusively(database) as connection:
-        command.upgrade(config(connection), "head")
+        if _is_older(connection):
+            command.upgrade(config(connection), "head")
     jobs.create_tables(database)
 
 
-def is_current(database: Database) -> bool:
-    """Whether the schema is the one that this code expects."""
+def suffices(database: Database) -> bool:
+    """Whether this code can work with the schema: it is the one that it expects, or a newer one.
+
+    A migration only adds what the code before it does not mind, and a later one takes away what no code uses any more;
+    so while a deployment is upgraded, the old code goes on beside the new.
+    """
     with database.reading() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
-    return found == ScriptDirectory(str(FOLDER)).get_current_head()
+        return not _is_older(connection)
+
+
+def _is_older(connection: Connection) -> bool:
+    found = MigrationContext.configure(connection).get_current_revision()
+    return found is None or found in _revisions() - {_head()}
+
+
+@cache
+def _revisions() -> frozenset[str]:
+    """Those that this code knows; any other is newer."""
+    return frozenset(script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions())
+
+
+@cache
+def _head() -> str:
+    head = ScriptDirectory(str(FOLDER)).get_current_head()
+    assert head is not None
+    return head
 
 
 def config(connection: Connection) -> Config:

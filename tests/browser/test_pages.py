@@ -76,7 +76,8 @@ PAGES = {
 }  # fmt: skip
 # What is no page of its own: redirects, files, and parts of pages.
 OTHERS = {
-    "/", "/healthz", "/static/<path:filename>", "/attachments/<uid>", "/organisations/choices", "/query/places",
+    "/", "/healthz", "/readyz", "/static/<path:filename>", "/attachments/<uid>", "/organisations/choices",
+    "/query/places",
     "/procedures/<int:version_id>/diagram.bpmn", "/procedures/<int:version_id>/document.csv",
     "/transfers/<int:case_id>/diagrams/<side>",
 }  # fmt: skip

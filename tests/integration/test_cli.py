@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -153,18 +154,29 @@ def test_what_is_wrong_with_an_account_is_said_in_words(xueji: Command) -> None:
 
 
 @pytest.fixture
-def served(database_served: Database) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def run(database_served: Database) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start the command as a process of its own; settings are given by their names."""
+    processes = []
+
+    def start(*words: str, **settings: str) -> subprocess.Popen[bytes]:
+        given = {f"XUEJI_{name.upper()}": value for name, value in settings.items()}
+        environment = {**os.environ, "XUEJI_DATABASE_URL": url_of(database_served), "PYTHONPATH": str(ROOT), **given}
+        command = [sys.executable, "-c", "from engine.cli import main; main()", *words]
+        processes.append(subprocess.Popen(command, env=environment))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.wait(30)
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from engine.cli import main; main()", "serve", "--port", str(port)],
-        env={**os.environ, "XUEJI_DATABASE_URL": url_of(database_served), "PYTHONPATH": str(ROOT)},
-    )
-    yield f"http://127.0.0.1:{port}", process
-    if process.poll() is None:
-        process.kill()
-        process.wait(30)
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @pytest.fixture
@@ -173,9 +185,10 @@ def database_served(bare_database: Database) -> Database:
     return bare_database
 
 
-def test_serving_begins_answers_and_ends_cleanly(served: tuple[str, Any], database_served: Database) -> None:
-    address, process = served
-    assert answer(f"{address}/healthz").status == 200
+def test_serving_begins_answers_and_ends_cleanly(run: Any, database_served: Database) -> None:
+    port = free_port()
+    address, process = f"http://127.0.0.1:{port}", run("serve", "--port", str(port))
+    assert answer(f"{address}/healthz")[0] == 200
     with database_served.reading() as connection:
         assert connection.execute(sa.select(job_process)).all() != []
     process.send_signal(signal.SIGTERM)
@@ -184,12 +197,50 @@ def test_serving_begins_answers_and_ends_cleanly(served: tuple[str, Any], databa
         assert connection.execute(sa.select(job_process)).all() == []
 
 
-def answer(address: str) -> Any:
+def test_who_serves_may_leave_the_background_work_to_a_worker(run: Any, database_served: Database) -> None:
+    port, metrics = free_port(), free_port()
+    serving = run("serve", "--port", str(port), run_jobs="0", drain_seconds="2")
+    assert answer(f"http://127.0.0.1:{port}/readyz")[0] == 200
+    with database_served.reading() as connection:
+        assert connection.execute(sa.select(job_process)).all() == []
+
+    working = run("worker", metrics_port=str(metrics))
+    rounds = 'xueji_job_seconds_count{end="done",name="sweep"}'
+    until(lambda: rounds in answer(f"http://127.0.0.1:{metrics}/metrics")[1])
+    working.send_signal(signal.SIGTERM)
+    assert working.wait(60) == 0
+    with database_served.reading() as connection:
+        assert connection.execute(sa.select(job_process)).all() == []
+
+    serving.send_signal(signal.SIGTERM)
+    until(lambda: status(f"http://127.0.0.1:{port}/readyz") == 503)
+    assert status(f"http://127.0.0.1:{port}/healthz") == 200
+    assert serving.wait(60) == 0
+
+
+def status(address: str) -> int:
+    try:
+        with urllib.request.urlopen(address, timeout=10) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def until(holds: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(900):
+        if holds():
+            return
+        pause.wait(0.1)
+    raise AssertionError("It did not come true within a minute and a half.")
+
+
+def answer(address: str) -> tuple[int, str]:
     pause = threading.Event()
     for _ in range(900):
         try:
             with urllib.request.urlopen(address, timeout=10) as response:
-                return response
+                return response.status, response.read().decode()
         except OSError:
             pause.wait(0.1)
     raise AssertionError("The server did not answer within a minute and a half.")
@@ -200,4 +251,4 @@ def test_a_demo_shares_its_port_with_nobody(bare_database: Database, monkeypatch
         refused = command_on(bare_database, monkeypatch)("demo", "--port", str(taken.getsockname()[1]))
     assert refused.exit_code == 1
     assert "Choose another port." in refused.output
-    assert not migrations.is_current(bare_database)
+    assert not migrations.suffices(bare_database)

@@ -25,7 +25,12 @@ def test_a_switch_is_read_as_people_write_it(text: str, value: bool) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "text"),
-    [("XUEJI_DEMO", "perhaps"), ("XUEJI_SESSION_HOURS", "a day"), ("XUEJI_LOCKOUT_FAILURES", "-1")],
+    [
+        ("XUEJI_DEMO", "perhaps"),
+        ("XUEJI_SESSION_HOURS", "a day"),
+        ("XUEJI_LOCKOUT_FAILURES", "-1"),
+        ("XUEJI_LOG_FORMAT", "xml"),
+    ],
 )
 def test_what_can_not_be_read_is_named(variable: str, text: str) -> None:
     with pytest.raises(ValueError, match=variable):

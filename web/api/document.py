@@ -17,7 +17,7 @@ from engine.errors import Forbidden, NotFound, XuejiError
 from web.api.endpoints import FORM, JSON, KEY_HEADER, LONGEST_KEY, Content, Endpoint
 from web.api.shapes import SentForm, Shape
 from web.context import TokenRefused, TokenRequired
-from web.errors import TooLarge, Unexpected, Unreadable, WrongMediaType
+from web.errors import TooLarge, Unavailable, Unexpected, Unreadable, WrongMediaType
 
 VERSION = "1.0.0"
 PREFIX = "/api/v1"
@@ -182,7 +182,8 @@ def _shape(answer: Any) -> Any:
 
 
 def _errors(rule: Rule, endpoint: Endpoint) -> dict[str, Any]:
-    raised: list[type[XuejiError]] = [Unreadable, TokenRequired, TokenRefused, Forbidden, *endpoint.raises, Unexpected]
+    raised: list[type[XuejiError]] = [Unreadable, TokenRequired, TokenRefused, Forbidden, *endpoint.raises]
+    raised += [Unexpected, Unavailable]
     if rule.arguments or endpoint.writes:
         raised.append(NotFound)
     if endpoint.body:

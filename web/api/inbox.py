@@ -10,7 +10,7 @@ from flask import Blueprint
 from pydantic import Field
 from sqlalchemy.engine import Connection
 
-from engine import cases, inbox, transfers
+from engine import cases, inbox, metrics, transfers
 from engine.audit import Actor
 from engine.errors import Invalid
 from engine.inbox import NotYours
@@ -293,4 +293,5 @@ def complete(connection: Connection, task_id: int, body: Completing) -> Complete
     """
     actor = current_actor()
     case_id = inbox.complete(connection, actor, task_id, body.values, revision=body.revision, at=now())
+    metrics.TASKS_COMPLETED.inc()
     return Completed.of(inbox.completion(connection, case_id), actor)

@@ -19,7 +19,8 @@ ANHUI, HENAN, ZHEJIANG = "340000", "410000", "330000"
 ROUTES = {
     "static": "public",
     "sessions.start": "person",
-    "sessions.health": "public",
+    "health.alive": "public",
+    "health.ready": "public",
     "sessions.login": "public",
     "sessions.log_in": "public",
     "sessions.log_out": "public",

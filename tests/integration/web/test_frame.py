@@ -185,7 +185,7 @@ def test_everything_but_a_few_pages_wants_a_login(app):
     open_to_all = {
         rule.rule for rule in app.url_map.iter_rules() if getattr(app.view_functions[rule.endpoint], "public", False)
     }
-    assert open_to_all == {"/", "/login", "/healthz", "/locale", "/demo/enter", "/api/v1/openapi.json"}
+    assert open_to_all == {"/", "/login", "/healthz", "/readyz", "/locale", "/demo/enter", "/api/v1/openapi.json"}
 
 
 @pytest.mark.parametrize("path", ["/account", "/accounts", "/accounts/new", "/organisations", "/audit", "/inbox"])
