@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from multiprocessing.util import Finalize
@@ -30,7 +30,7 @@ from granian.server.mp import MPServer
 from sqlalchemy.engine import Connection
 
 import web
-from engine import accounts, comparison, demo, logs, metrics, migrations, procedures, reports
+from engine import accounts, comparison, demo, eventlog, logs, metrics, migrations, procedures, reports
 from engine.application import Application, system_clock
 from engine.audit import SYSTEM
 from engine.bpmn.checks import Finding, blocks
@@ -396,6 +396,38 @@ def _sides(a: Path, b: Path) -> tuple[Side, Side]:
         return one, other
     # Two versions of one document go by their files.
     return replace(one, label=Words(names[0])), replace(other, label=Words(names[1]))
+
+
+# ---- the log of events
+
+
+@main.group(cls=_Group)
+def log() -> None:
+    """What happened in the cases."""
+
+
+@log.command("export")
+@click.option(
+    "--format", "form", type=click.Choice(list(eventlog.FORMATS)), default="xes", show_default=True, help="Its format."
+)
+@click.option("--reason", required=True, help="What it is needed for; it stands in the audit log.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Of cases that began on this day or later.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Of cases that began before this day.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write. By default none.")
+def export_log(form: str, reason: str, since: datetime | None, until: datetime | None, output: Path | None) -> None:
+    """Write the events of all cases for tools that look for patterns in them.
+
+    In XES (IEEE 1849) or OCEL 2.0 (JSON). No child and no person is in it, and nothing that anybody wrote.
+    """
+    first, end = (day.replace(tzinfo=SHANGHAI) if day else None for day in (since, until))
+    filters = eventlog.Filters(since=first, until=end)
+    with _application() as application:
+        with application.database.transaction() as connection:
+            found = eventlog.export(connection, SYSTEM, form, filters, reason, at=application.clock())
+        file = output.open("wb") if output else nullcontext(sys.stdout.buffer)
+        with application.database.reading() as connection, file as sink:
+            for piece in found.pieces(connection):
+                sink.write(piece)
 
 
 # ---- accounts

@@ -21,6 +21,7 @@ from click.testing import CliRunner, Result
 
 from engine import accounts, migrations
 from engine.application import Application
+from engine.audit import audit_entry
 from engine.cli import main
 from engine.db import Database
 from engine.jobs import job_process
@@ -216,6 +217,20 @@ def test_who_serves_may_leave_the_background_work_to_a_worker(run: Any, database
     until(lambda: status(f"http://127.0.0.1:{port}/readyz") == 503)
     assert status(f"http://127.0.0.1:{port}/healthz") == 200
     assert serving.wait(60) == 0
+
+
+@pytest.mark.parametrize("form", ["xes", "ocel2"])
+def test_log_export_writes_a_file_and_says_so_in_the_audit_log(
+    xueji: Command, bare_database: Database, tmp_path: Path, form: str
+) -> None:
+    file = tmp_path / "log"
+    refused = xueji("log", "export", "--format", form)
+    assert "--reason" in refused.output
+    assert xueji("log", "export", "--format", form, "--reason", "年度检查", "--output", str(file)).exit_code == 0
+    assert file.read_text("utf-8").rstrip().endswith("</log>" if form == "xes" else "}")
+    assert xueji("log", "export", "--format", form, "--reason", "年度检查").stdout == file.read_text("utf-8")
+    with bare_database.reading() as connection:
+        assert connection.scalars(sa.select(audit_entry.c.action)).all() == ["log.exported"] * 2
 
 
 def status(address: str) -> int:
