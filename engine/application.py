@@ -18,6 +18,7 @@ from engine import (
     permissions,
     procedures,
     searches,
+    simulations,
     transfers,
     workdays,
 )
@@ -48,6 +49,7 @@ class Application:
             handlers={
                 "fire_deadline": self._fire_deadline,
                 batches.JOB: self._work_off_batch,
+                simulations.JOB: self._simulate,
                 "sweep": self._sweep,
                 "clean": self._clean,
             },
@@ -84,6 +86,9 @@ class Application:
     def _work_off_batch(self, arguments: dict[str, Any]) -> None:
         batches.work_off(self.database, arguments["batch_id"], clock=self.clock)
 
+    def _simulate(self, arguments: dict[str, Any]) -> None:
+        simulations.work_off(self.database, arguments["simulation_id"], at=self.clock())
+
     def _clean(self, _arguments: dict[str, Any]) -> None:
         """At the start and once a day: delete what nobody needs, and count the deadlines again.
 
@@ -97,6 +102,7 @@ class Application:
             searches.forget_old(connection, at=self.clock())
             idempotency.forget_old(connection, at=self.clock())
             batches.forget_old(connection, at=self.clock())
+            simulations.forget_old(connection, at=self.clock())
         with self.database.transaction() as connection:
             cases.recount(connection, SYSTEM, at=self.clock())
 

@@ -8,7 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from engine import batches, cases, transfers
+from engine import batches, cases, simulations, transfers
 from engine.cases import Incident
 from engine.errors import N_
 from engine.permissions import may
@@ -22,6 +22,7 @@ blueprint = Blueprint("incidents", __name__, url_prefix="/incidents")
 JOBS = {
     "fire_deadline": N_("A deadline: warning or reporting"),
     batches.JOB: N_("Several tasks decided at once"),
+    simulations.JOB: N_("Simulating how long cases take"),
     "sweep": N_("Looking for deadlines that are due"),
     "clean": N_("The daily round: deleting what nobody needs, counting deadlines again"),
 }

@@ -200,6 +200,20 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_saved_search_created_at"), ["created_at"], unique=False)
 
     op.create_table(
+        "simulation",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("version_id", sa.Integer(), nullable=False),
+        sa.Column("assumptions", sa.JSON(), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("figures", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_simulation")),
+        sa.UniqueConstraint("key", name=op.f("uq_simulation_key")),
+    )
+    op.create_table(
         "student",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
@@ -817,6 +831,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_student_name")
 
     op.drop_table("student")
+    op.drop_table("simulation")
     with op.batch_alter_table("saved_search", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_saved_search_created_at"))
 
