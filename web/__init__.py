@@ -26,6 +26,7 @@ from web import (
     locales,
     menus,
     notices,
+    numbers,
     observation,
     organisations,
     paging,
@@ -43,7 +44,7 @@ from web.context import Application, Xueji
 
 FEATURES = (
     health, sessions, tokens, inbox, batches, tasks, notices, applications, attachments, transfers, query, procedures,
-    incidents, accounts, organisations, calendar, regimes, audit, api,
+    incidents, accounts, organisations, calendar, regimes, audit, numbers, api,
 )  # fmt: skip
 # The first one sees all that the others do.
 PARTS = (

@@ -81,9 +81,14 @@ class Trace:
     events: Sequence[Event] = field(default=(), repr=False)
 
 
+def may_read(actor: Actor) -> bool:
+    """Auditors and policy editors may: others see cases, and not how others work."""
+    return may(actor, "audit") or may(actor, "edit_procedures")
+
+
 def require_access(actor: Actor) -> None:
-    """Raises `Forbidden` for all but auditors and policy editors: others see cases, and not how others work."""
-    if not (may(actor, "audit") or may(actor, "edit_procedures")):
+    """Raises `Forbidden` unless `may_read`."""
+    if not may_read(actor):
         raise Forbidden
 
 

@@ -41,6 +41,7 @@ PAGES = {
     "/inbox/done": [("shushan-operator", "/inbox/done")],
     "/inbox/started": [("yunduo-operator", "/inbox/started")],
     "/notices": [("shushan-operator", "/notices")],
+    "/numbers/<int:a>/<int:b>": [("anhui-policy", "/numbers/{national}/{anhui}")],
     "/query": [("shushan-operator", "/query"), ("moe-operator", "/query?state=refused")],
     "/tasks/<int:task_id>": [
         ("shushan-operator", "/tasks/{check}"),

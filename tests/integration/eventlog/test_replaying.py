@@ -97,8 +97,7 @@ def test_a_withdrawn_case_has_left_nothing(database, world, auditor, clock):
     case_id = play.apply(database, world, HENAN, ANHUI, clock())
     actor = play.applicant(world, HENAN, ANHUI)
     with database.transaction() as connection:
-        revision = connection.scalar(sa.select(case.c.revision).where(case.c.id == case_id))
-        transfers.withdraw(connection, actor, case_id, revision=revision, reason="家长撤回", at=clock())
+        transfers.withdraw(connection, actor, case_id, reason="家长撤回", at=clock())
     of = found(database, auditor, clock)
     assert of.summary.outcomes == {"withdrawn": 1}
     assert of.left == []

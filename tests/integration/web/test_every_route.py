@@ -66,6 +66,8 @@ ROUTES = {
     "incidents.retry_job": "deployment",
     "notices.page": "person",
     "notices.read": "person",
+    "numbers.page": "person",
+    "numbers.simulate": "person",
     "organisations.all_below": "administrator",
     "organisations.one": "administrator",
     "organisations.add_class": "administrator",

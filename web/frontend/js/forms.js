@@ -79,3 +79,9 @@ document.addEventListener("click", (event) => {
 
 // The first field with an error gets the focus, so that it is read out and need not be looked for.
 document.querySelector("[aria-invalid='true']")?.focus();
+
+// data-tells="id": a slider says its value there while it is moved.
+document.addEventListener("input", (event) => {
+  const told = event.target.dataset?.tells && document.getElementById(event.target.dataset.tells);
+  if (told) told.value = event.target.value;
+});
