@@ -17,6 +17,7 @@ from engine import (
     migrations,
     permissions,
     procedures,
+    reports,
     searches,
     simulations,
     transfers,
@@ -50,6 +51,7 @@ class Application:
                 "fire_deadline": self._fire_deadline,
                 batches.JOB: self._work_off_batch,
                 simulations.JOB: self._simulate,
+                reports.JOB: self._compare,
                 "sweep": self._sweep,
                 "clean": self._clean,
             },
@@ -89,6 +91,9 @@ class Application:
     def _simulate(self, arguments: dict[str, Any]) -> None:
         simulations.work_off(self.database, arguments["simulation_id"], at=self.clock())
 
+    def _compare(self, arguments: dict[str, Any]) -> None:
+        reports.work_off(self.database, **arguments, clock=self.clock)
+
     def _clean(self, _arguments: dict[str, Any]) -> None:
         """At the start and once a day: delete what nobody needs, and count the deadlines again.
 
@@ -103,6 +108,7 @@ class Application:
             idempotency.forget_old(connection, at=self.clock())
             batches.forget_old(connection, at=self.clock())
             simulations.forget_old(connection, at=self.clock())
+            reports.forget_old(connection, at=self.clock())
         with self.database.transaction() as connection:
             cases.recount(connection, SYSTEM, at=self.clock())
 

@@ -14,6 +14,7 @@ from web import (
     audit,
     batches,
     calendar,
+    compare,
     context,
     deadlines,
     errors,
@@ -44,6 +45,7 @@ from web.context import Application, Xueji
 
 FEATURES = (
     health, sessions, tokens, inbox, batches, tasks, notices, applications, attachments, transfers, query, procedures,
+    compare,
     incidents, accounts, organisations, calendar, regimes, audit, numbers, api,
 )  # fmt: skip
 # The first one sees all that the others do.

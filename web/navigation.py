@@ -84,7 +84,10 @@ def _queries(actor: Actor, menus: Menus) -> Group:
 
 
 def _procedures(actor: Actor) -> Group:
-    return Group(_("Procedures"), (Link(_("Regimes and versions"), "/procedures"),))
+    return Group(
+        _("Procedures"),
+        (Link(_("Regimes and versions"), "/procedures"), Link(_("Compare procedures"), "/compare")),
+    )
 
 
 def _administration(actor: Actor, menus: Menus) -> list[Group]:

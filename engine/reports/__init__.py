@@ -1,4 +1,4 @@
-"""Comparisons for people: of any two files, and as reports in every format."""
+"""Comparisons for people: of versions and of any two files, kept here and corrected, and as reports in every format."""
 
 from __future__ import annotations
 
@@ -7,8 +7,29 @@ from engine.comparison import Side, Words, side
 from engine.procedures import read_document
 from engine.reports.content import Json
 from engine.reports.formats import FORMATS, written
+from engine.reports.stored import (
+    JOB,
+    Correction,
+    Pair,
+    Progress,
+    Source,
+    begin,
+    correct,
+    find,
+    forget_old,
+    keep,
+    keep_file,
+    pair,
+    progress,
+    source,
+    take_back,
+    work_off,
+)
 
-__all__ = ["FORMATS", "Json", "side_of", "written"]
+__all__ = [
+    "FORMATS", "JOB", "Correction", "Json", "Pair", "Progress", "Source", "begin", "correct", "find", "forget_old",
+    "keep", "keep_file", "pair", "progress", "side_of", "source", "take_back", "work_off", "written",
+]  # fmt: skip
 
 
 def side_of(diagram: bytes, document: str = "", *, key: str, label: Words | None = None) -> Side:

@@ -68,9 +68,9 @@ class Report:
         return _say(self.locale, name, **values)
 
 
-def report(found: Json, locale: str, *, made_on: str = "") -> Report:
-    """The report of a comparison in one language."""
-    return _Author(found, "en" if locale.startswith("en") else "zh", made_on).report()
+def report(found: Json, locale: str, *, made_on: str = "", versions: tuple[str, str] | None = None) -> Report:
+    """The report of a comparison in one language. `versions` say which version of its procedure each side is."""
+    return _Author(found, "en" if locale.startswith("en") else "zh", made_on, versions).report()
 
 
 @cache
@@ -103,6 +103,7 @@ class _Author:
     found: Json
     locale: str
     made_on: str
+    versions: tuple[str, str] | None
 
     def report(self) -> Report:
         title = self.say("title", a=self.side("a"), b=self.side("b"))
@@ -142,10 +143,9 @@ class _Author:
             )
             for key in _FACTS
         ]
-        versions = [self.found[side].get("version") for side in ("a", "b")]
-        if any(versions):
-            rows.append((self.say("version"), *(version or self.say("unstated") for version in versions)))
-        if any(facts) or any(versions):
+        if self.versions:
+            rows.append((self.say("version"), *self.versions))
+        if any(facts) or self.versions:
             yield Table((self.say("document"), self.side("a"), self.side("b")), tuple(rows), (0.2, 0.4, 0.4))
         for side in ("a", "b"):
             if not self.found[side]["documented"]:

@@ -32,13 +32,13 @@ FORMATS = {
 }
 
 
-def written(found: Json, form: str, locale: str, *, at: datetime) -> bytes:
+def written(found: Json, form: str, locale: str, *, at: datetime, versions: tuple[str, str] | None = None) -> bytes:
     """A comparison's JSON as one of `FORMATS`; the reports in one language, with the day on which they were made."""
     if form == "json":
         return (json.dumps(found, ensure_ascii=False, indent=2) + "\n").encode()
     here = at.astimezone(SHANGHAI)
     day = f"{here.day} {here:%B %Y}" if locale.startswith("en") else f"{here.year}年{here.month}月{here.day}日"
-    told = report(found, locale, made_on=day)
+    told = report(found, locale, made_on=day, versions=versions)
     if form == "docx":
         return as_docx(told, at)
     if form == "pdf":

@@ -30,6 +30,11 @@ PAGES = {
     "/audit": [("anhui-auditor", "/audit")],
     "/calendar": [("moe-administrator", "/calendar")],
     "/calendar/notice": [("moe-administrator", "/calendar/notice")],
+    "/compare": [("anhui-policy", "/compare")],
+    "/compare/<a>/<b>": [
+        ("anhui-policy", "/compare/{national}/{anhui}"),
+        ("shushan-operator", "/compare/{anhui}/{anhui}"),
+    ],
     "/regimes": [("moe-administrator", "/regimes")],
     "/regimes/<province>": [("moe-administrator", "/regimes/340000")],
     "/incidents": [("anhui-administrator", "/incidents")],
@@ -79,6 +84,7 @@ PAGES = {
 OTHERS = {
     "/", "/healthz", "/readyz", "/static/<path:filename>", "/attachments/<uid>", "/organisations/choices",
     "/query/places",
+    "/compare/<a>/<b>/report.<form>", "/compare/files/<reference>/diagram.bpmn",
     "/procedures/<int:version_id>/diagram.bpmn", "/procedures/<int:version_id>/document.csv",
     "/transfers/<int:case_id>/diagrams/<side>",
 }  # fmt: skip

@@ -37,7 +37,7 @@ function entryName(path) {
 
 const options = {
   absWorkingDir: here,
-  entryPoints: ["css/app.css", "css/applications.css", "css/diagram.css", "css/procedures.css", "css/numbers.css", "js/app.js", "js/applications.js", "js/diagram.js"],
+  entryPoints: ["css/app.css", "css/applications.css", "css/compare.css", "css/diagram.css", "css/procedures.css", "css/numbers.css", "js/app.js", "js/applications.js", "js/compare.js", "js/diagram.js"],
   outdir: output,
   entryNames: "[name]-[hash]",
   assetNames: "[name]-[hash]",

@@ -25,7 +25,7 @@ def left_side(page: str) -> list[str]:
 
 
 WORK = ["/inbox", "/inbox/done", "/inbox/started"]
-ALL = ["/notices", "/query", "/procedures"]
+ALL = ["/notices", "/query", "/procedures", "/compare"]
 ADMINISTRATION = ["/incidents", "/accounts", "/organisations", "/calendar", "/regimes"]
 
 
@@ -54,7 +54,7 @@ def test_the_menus_of_the_regime_stand_between_the_lists_and_the_rest(app, visit
     )
     app.extensions["xueji"].menus = lambda connection, actor: menus
     page = visitor_of(place.actor("county")).get("/account").text
-    assert left_side(page) == [*WORK, "/notices", "/inbox?menu=1", "/inbox?menu=2", "/query", "/procedures"]
+    assert left_side(page) == [*WORK, "/notices", "/inbox?menu=1", "/inbox?menu=2", "/query", "/procedures", "/compare"]
     assert "<h2>变动审批</h2>" in page
     assert re.search(r"待办 <span class=\"count\">12</span>", page)
 

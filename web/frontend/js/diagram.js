@@ -1,6 +1,7 @@
 // Diagrams to look at. <div class="diagram" data-diagram="URL of the XML"> becomes a viewer; beside it may stand
 //   data-participant="id"        show this pool alone
-//   data-marks='{"id": "done"}'  done, current or waiting, by element, or refused; flows may be done; wrong or doubtful in a draft
+//   data-marks='{"id": "done"}'  done, current or waiting, by element, or refused; flows may be done; wrong or doubtful in a draft;
+//                                in a comparison effect, acts, other or worded
 //   data-icons="URL"             the sprite whose drawings stamp the marked elements, so that no mark is colour alone
 //   data-focus="id"              zoom to this element (without it: what is current, else what is waited for, else all)
 //   data-clauses="id of a list"  its items with data-element="id [id …]" and the elements light each other up
@@ -12,7 +13,7 @@
 import NavigatedViewer from "bpmn-js/lib/NavigatedViewer";
 
 const MARGIN = 140;
-const STAMPS = { done: "agreed", refused: "refused", current: "todo", waiting: "waiting", wrong: "refused", doubtful: "overdue" };
+const STAMPS = { done: "agreed", refused: "refused", current: "todo", waiting: "waiting", wrong: "refused", doubtful: "overdue", effect: "overdue", acts: "person", other: "info" };
 const CAMUNDA = "http://camunda.org/schema/1.0/bpmn";
 const BPMNDI = "http://www.omg.org/spec/BPMN/20100524/DI";
 const LABEL_WIDTH = 84;
@@ -99,7 +100,7 @@ function mark(viewer, marks, icons) {
     const element = registry.get(id);
     if (!element) continue;
     viewer.get("canvas").addMarker(id, `is-${state}`);
-    if (icons && element.width) stamp(viewer, id, state, icons);
+    if (icons && element.width && STAMPS[state]) stamp(viewer, id, state, icons);
   }
 }
 
