@@ -212,7 +212,7 @@ class Shown:
 
     def version(self, side: str) -> str:
         standing = self.standings["ab".index(side)]
-        return _version(standing) if standing else str(_("A file that you sent"))
+        return _standing_words(standing)
 
     def fact(self, side: str, key: str) -> str:
         facts = {fact["key"]: fact for fact in self.found[side]["facts"] if not fact["side"]}
@@ -287,6 +287,14 @@ class Shown:
             return url_for("procedures.diagram", version_id=source.version.id)
         return url_for(".diagram", reference=source.reference)
 
+    @property
+    def numbers_path(self) -> str:
+        """Where the durations are simulated; of files they are not."""
+        one, other = self.pair.a.version, self.pair.b.version
+        if one is None or other is None or one.kind != other.kind:
+            return ""
+        return url_for("numbers.page", a=one.id, b=other.id)
+
     def address(self, **parameters: Any) -> str:
         return url_for(".page", a=self.pair.a.reference, b=self.pair.b.reference, **parameters)
 
@@ -327,6 +335,15 @@ def _shown(a: str, b: str) -> Shown | tuple[Pair, reports.Progress]:
         with transaction() as connection:
             reports.keep(connection, pair, progress.found, at=now())
     return (pair, progress) if progress.found is None else Shown(pair, progress.found, standings)
+
+
+def version_words(connection: Connection, source: Source) -> str:
+    """Which version of its procedure a side is, and where that one stands."""
+    return _standing_words(_standing(connection, source))
+
+
+def _standing_words(standing: Standing | None) -> str:
+    return _version(standing) if standing else str(_("A file that you sent"))
 
 
 def _standing(connection: Connection, source: Source) -> Standing | None:
@@ -399,9 +416,9 @@ def _locale() -> str:
     return "en" if is_english() else "zh"
 
 
-def said(words: Json) -> str:
+def said(words: Json | Words) -> str:
     """Words of the comparison in the reader's language."""
-    return str(words[_locale()])
+    return words.text(_locale()) if isinstance(words, Words) else str(words[_locale()])
 
 
 def _template(prefix: str) -> Callable[[str], str]:

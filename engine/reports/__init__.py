@@ -20,7 +20,9 @@ from engine.reports.stored import (
     keep,
     keep_file,
     pair,
+    pair_of,
     progress,
+    sent,
     source,
     take_back,
     work_off,
@@ -28,7 +30,7 @@ from engine.reports.stored import (
 
 __all__ = [
     "FORMATS", "JOB", "Correction", "Json", "Pair", "Progress", "Source", "begin", "correct", "find", "forget_old",
-    "keep", "keep_file", "pair", "progress", "side_of", "source", "take_back", "work_off", "written",
+    "keep", "keep_file", "pair", "pair_of", "progress", "sent", "side_of", "source", "take_back", "work_off", "written",
 ]  # fmt: skip
 
 

@@ -167,18 +167,26 @@ def keep_file(
 ) -> str:
     """Keep a file to be compared for some weeks, and answer its reference. Raises `DiagramError`, `Invalid`."""
     require(actor, "query")
-    reader.read(diagram)
-    read_document(document)
-    digest = hashlib.sha256(diagram + b"\0" + document.encode()).hexdigest()
+    file = sent(name, diagram, document)
     file_id = connection.execute(
         compared_file.insert().returning(compared_file.c.id),
         {
-            "person_id": actor.person_id, "name": name.strip()[:_LONGEST_NAME] or "?", "sha256": digest,
+            "person_id": actor.person_id, "name": file.name, "sha256": file.sha256,
             "diagram": diagram, "document": document, "sent_at": at,
         },
     ).scalar_one()  # fmt: skip
-    audit.record(connection, actor, "comparison.file_sent", "compared_file", file_id, at=at, after={"sha256": digest})
+    audit.record(
+        connection, actor, "comparison.file_sent", "compared_file", file_id, at=at, after={"sha256": file.sha256}
+    )
     return f"f{file_id}"
+
+
+def sent(name: str, diagram: bytes, document: str = "") -> Source:
+    """A file that is not kept. Raises `DiagramError`, `Invalid`."""
+    reader.read(diagram)
+    read_document(document)
+    digest = hashlib.sha256(diagram + b"\0" + document.encode()).hexdigest()
+    return Source("", digest, diagram, document, name.strip()[:_LONGEST_NAME] or "?")
 
 
 def source(connection: Connection, actor: Actor, reference: str) -> Source:
@@ -206,10 +214,11 @@ def _file(connection: Connection, file_id: int, *conditions: sa.ColumnElement[bo
 
 def pair(connection: Connection, actor: Actor, a: str, b: str) -> Pair:
     """Two sources by their references. Raises `NotFound`."""
-    return _paired(connection, source(connection, actor, a), source(connection, actor, b))
+    return pair_of(connection, source(connection, actor, a), source(connection, actor, b))
 
 
-def _paired(connection: Connection, a: Source, b: Source) -> Pair:
+def pair_of(connection: Connection, a: Source, b: Source) -> Pair:
+    """Two sources with their labels, and with what was said about their matching."""
     return Pair(a, b, _labels(connection, a, b), tuple(corrections(connection, a, b)))
 
 
@@ -274,7 +283,7 @@ def work_off(database: Database, a: str, b: str, key: str, *, clock: Callable[[]
     """Find a comparison that was begun, unless it has been found, or asked otherwise since."""
     try:
         with database.reading() as connection:
-            asked = _paired(connection, _known(connection, a), _known(connection, b))
+            asked = pair_of(connection, _known(connection, a), _known(connection, b))
             done = progress(connection, asked)
     except NotFound:
         return

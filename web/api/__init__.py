@@ -14,6 +14,7 @@ from web.api import (
     applications,
     batches,
     cases,
+    comparisons,
     document,
     inbox,
     incidents,
@@ -24,7 +25,7 @@ from web.api import (
 from web.context import public
 
 blueprint = Blueprint("api", __name__, url_prefix=document.PREFIX)
-for part in (account, inbox, batches, applications, transfers, cases, notices, procedures, incidents):
+for part in (account, inbox, batches, applications, transfers, cases, notices, procedures, comparisons, incidents):
     blueprint.register_blueprint(part.blueprint)
 
 

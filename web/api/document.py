@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from inspect import cleandoc
+from types import UnionType
 from typing import Any, get_args, get_origin
 
 from flask import Flask
@@ -168,17 +169,21 @@ def _responses(rule: Rule, endpoint: Endpoint, schemas: _Schemas) -> dict[str, A
     success: dict[str, Any] = {"description": HTTPStatus(endpoint.status).phrase}
     shape = _shape(endpoint.answer)
     if shape is Content:
-        success["content"] = {endpoint.media_type: {"schema": {"type": "string", "format": "binary"}}}
+        success["content"] = {endpoint.media_type: {"schema": _BINARY}}
     elif shape is not type(None):
         success["content"] = {JSON: {"schema": schemas.reference(shape)}}
+        success["content"] |= {media: {"schema": _BINARY} for media in endpoint.also}
     if endpoint.status in (201, 202):
         success["headers"] = {"Location": {"schema": {"type": "string"}, "description": "Its address."}}
     return {str(endpoint.status): success} | _errors(rule, endpoint)
 
 
+_BINARY = {"type": "string", "format": "binary"}
+
+
 def _shape(answer: Any) -> Any:
-    """What is answered, without the address beside it."""
-    return get_args(answer)[0] if get_origin(answer) is tuple else answer
+    """What is answered as JSON, without the address beside it or the files that it may be instead."""
+    return get_args(answer)[0] if get_origin(answer) in (tuple, UnionType) else answer
 
 
 def _errors(rule: Rule, endpoint: Endpoint) -> dict[str, Any]:
@@ -211,6 +216,10 @@ class _Schemas:
 
     def reference(self, shape: Any, mode: Any = "serialization") -> dict[str, Any]:
         """The schema of what is sent or answered, by a reference to it."""
+        if hasattr(shape, "written_schemas"):
+            for name, one in shape.written_schemas(REFERENCE).items():
+                self._add(name, one)
+            return {"$ref": REFERENCE.format(model=shape.__name__)}
         schema = TypeAdapter(shape).json_schema(mode=mode, ref_template=REFERENCE)
         for name, one in schema.pop("$defs", {}).items():
             self._add(name, one)

@@ -66,8 +66,9 @@ class Endpoint:
     query: type[Sent] | None
     answer: Any
     status: int
-    # The media type of an answer that is no JSON.
+    # The media type of an answer that is no JSON; of one that is, those that it may have instead.
     media_type: str
+    also: tuple[str, ...]
     # What the actor's duty must allow; the engine asks for more where the subject itself decides.
     capability: str
     writes: bool
@@ -90,12 +91,16 @@ class Endpoint:
 
 
 def reads(
-    *, requires: str = "", media_type: str = JSON, raises: tuple[type[XuejiError], ...] = ()
+    *,
+    requires: str = "",
+    media_type: str = JSON,
+    also: tuple[str, ...] = (),
+    raises: tuple[type[XuejiError], ...] = (),
 ) -> Callable[[View], View]:
     """A view that changes nothing."""
 
     def decorate(view: View) -> View:
-        endpoint = _endpoint(view, 200, requires, raises, media_type=media_type)
+        endpoint = _endpoint(view, 200, requires, raises, media_type=media_type, also=also)
 
         @wraps(view)
         def answer(**path: Any) -> Response:
@@ -119,6 +124,7 @@ def writes(
     keyed: bool = True,
     before: Callable[..., dict[str, Any]] | None = None,
     media_type: str = JSON,
+    also: tuple[str, ...] = (),
     raises: tuple[type[XuejiError], ...] = (),
 ) -> Callable[[View], View]:
     """A view that changes something, in one transaction.
@@ -128,7 +134,7 @@ def writes(
 
     def decorate(view: View) -> View:
         raised = (*raises, idempotency.KeyReused) if keyed else raises
-        endpoint = _endpoint(view, status, requires, raised, media_type=media_type, writes=True, keyed=keyed)
+        endpoint = _endpoint(view, status, requires, raised, media_type=media_type, also=also, writes=True, keyed=keyed)
 
         @wraps(view)
         def answer(**path: Any) -> Response:
@@ -163,13 +169,14 @@ def _endpoint(
     raises: tuple[type[XuejiError], ...],
     *,
     media_type: str,
+    also: tuple[str, ...],
     writes: bool = False,
     keyed: bool = False,
 ) -> Endpoint:
     types = get_type_hints(view)
     return Endpoint(
-        view, types.get("body"), types.get("query"), types["return"], status, media_type, capability, writes, keyed,
-        raises,
+        view, types.get("body"), types.get("query"), types["return"], status, media_type, also, capability, writes,
+        keyed, raises,
     )  # fmt: skip
 
 

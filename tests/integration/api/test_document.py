@@ -71,6 +71,7 @@ def test_what_changes_something_takes_a_key(document):
     }
     looks = {
         "/inbox/search", "/transfers/search", "/applications/form", "/applications/student", "/procedures/check",
+            "/comparisons",
         "/transfers/{case_id}/student", "/transfers/{case_id}/records/{record_id}",
     }  # fmt: skip
     # However often it is asked, what was read stays read.

@@ -71,6 +71,8 @@ ROUTES = {
     "procedures.deploy": "policy_editor",
     "procedures.retire": "policy_editor",
     "procedures.discard": "policy_editor",
+    "comparisons.comparison": "person",
+    "comparisons.compare": "person",
     "incidents.incidents": "administrator",
     "incidents.retry": "administrator",
     "incidents.failed_jobs": "deployment",
@@ -129,7 +131,7 @@ def test_every_role_against_every_route(routes, program_of, world):
 
 def ask(program: Program, method: str, path: str):
     """With a body that changes nothing, so that the case stays where it is."""
-    if path in ("/attachments", "/procedures/check") or path.endswith("/versions"):
+    if path in ("/attachments", "/comparisons", "/procedures/check") or path.endswith("/versions"):
         return program.send(method, path, data={}, content_type="multipart/form-data")
     return program.send(method, path, **({"json": {}} if method in ("POST", "PUT") else {}))
 
