@@ -1,6 +1,7 @@
 # make demo    a complete Xueji with a demo world, on http://127.0.0.1:8000 (PORT=… changes it)
 # make reset   forget the demo world
 # make test    everything, on SQLite and on PostgreSQL, and the journeys in a browser
+# make faults  processes killed, disks filled, databases stopped: in full, half an hour
 # make check   style, types, and who may import whom
 # make build   the wheel, in dist/
 # make lock    write the versions installed here to constraints.txt
@@ -29,7 +30,7 @@ NPM = PATH="$(WHEEL)/bin:$$PATH" node $(WHEEL)/lib/node_modules/npm/bin/npm-cli.
 endif
 NPM_QUIETLY := --no-audit --no-fund --loglevel=error
 
-.PHONY: demo reset test check build lock migration first-migration browser product clean
+.PHONY: demo reset test faults check build lock migration first-migration browser product clean
 
 demo: product
 	@$(BIN)/xueji demo --port $(PORT)
@@ -39,6 +40,9 @@ reset:
 
 test: product .venv/.test browser
 	$(BIN)/python -m pytest $(TESTS)
+
+faults: product .venv/.test
+	$(BIN)/python -m pytest --long tests/faults
 
 check: .venv/.test
 	$(BIN)/ruff check .

@@ -30,6 +30,9 @@ from engine.metrics import Figure, Values
 from engine.outages import is_outage
 from engine.settings import Settings, processes_folder
 
+# Any number, as long as it is always the same: of several processes that start at once, one prepares.
+_FIRST_START = 20100830
+
 
 def system_clock() -> datetime:
     return datetime.now(UTC)
@@ -62,6 +65,8 @@ class Application:
     def prepare(self) -> None:
         """At the first start: the shipped regimes and procedures. Repeating it changes nothing."""
         with self.database.transaction() as connection:
+            if not self.database.is_sqlite:  # there a writer is alone anyway
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_FIRST_START)))
             procedures.install_shipped(connection, processes_folder(), at=self.clock())
 
     def close(self) -> None:

@@ -9,10 +9,11 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from multiprocessing.util import Finalize
@@ -222,6 +223,26 @@ def upgrade() -> None:
     with _application(must_suffice=False) as application:
         migrations.upgrade(application.database)
     click.echo("The database is up to date.")
+
+
+@db.command()
+@click.argument("file", type=click.Path(exists=False, dir_okay=False, path_type=Path))
+def backup(file: Path) -> None:
+    """Copy an SQLite database into FILE.
+
+    It may be in use meanwhile: the copy is of one moment. To restore it, put it in the place of the other one while
+    nothing runs. Backups of PostgreSQL are made by its own pg_dump, and restored by pg_restore.
+    """
+    if file.exists():
+        raise click.ClickException(f"{file} is there already.")
+    with _application(must_suffice=False) as application:
+        if not application.database.is_sqlite:
+            raise click.ClickException("This is PostgreSQL. Run: pg_dump --format custom --file FILE DATABASE")
+        with closing(sqlite3.connect(file)) as copy, application.database.reading() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            driver.backup(copy)
+    click.echo(f"{file}: {file.stat().st_size / 1e6:.1f} MB.")
 
 
 # ---- procedures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from functools import wraps
@@ -228,6 +229,9 @@ def _unexpected(error: Exception) -> ResponseReturnValue:
 
 
 def _unavailable() -> ResponseReturnValue:
+    with suppress(HTTPException):
+        # The server closes a connection in which something is left unread, and the answer may be lost with it.
+        request.get_data(cache=False)
     response = make_response(_answer(Unavailable()))
     response.headers["Retry-After"] = str(Unavailable.retry_after)
     return response
