@@ -31,6 +31,7 @@ from web import (
     observation,
     organisations,
     paging,
+    practice,
     procedures,
     query,
     regimes,
@@ -46,7 +47,7 @@ from web.context import Application, Xueji
 FEATURES = (
     health, sessions, tokens, inbox, batches, tasks, notices, applications, attachments, transfers, query, procedures,
     compare,
-    incidents, accounts, organisations, calendar, regimes, audit, numbers, api,
+    incidents, accounts, organisations, calendar, regimes, audit, numbers, practice, api,
 )  # fmt: skip
 # The first one sees all that the others do.
 PARTS = (

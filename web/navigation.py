@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 
+from engine import eventlog
 from engine.audit import Actor
 from engine.permissions import may
 
@@ -84,9 +85,10 @@ def _queries(actor: Actor, menus: Menus) -> Group:
 
 
 def _procedures(actor: Actor) -> Group:
+    seeing = (Link(_("In practice"), "/practice"),) if eventlog.may_read(actor) else ()
     return Group(
         _("Procedures"),
-        (Link(_("Regimes and versions"), "/procedures"), Link(_("Compare procedures"), "/compare")),
+        (Link(_("Regimes and versions"), "/procedures"), Link(_("Compare procedures"), "/compare"), *seeing),
     )
 
 

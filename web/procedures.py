@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 
-from engine import cases, procedures
+from engine import cases, eventlog, procedures
 from engine.bpmn import checks
 from engine.bpmn.changes import changes
 from engine.bpmn.checks import Finding
@@ -23,6 +23,7 @@ from web.context import current_actor, now, reading, requires, transaction
 from web.errors import shown_again_by
 from web.flash import flash
 from web.locales import day_in_words, label
+from web.practice import Seen, deviation_words, outcome_word
 
 blueprint = Blueprint("procedures", __name__, url_prefix="/procedures")
 
@@ -31,6 +32,7 @@ TABS = (
     ("forms", N_("Steps and forms")),
     ("document", N_("The document")),
     ("check", N_("Check and deployment")),
+    ("practice", N_("In practice")),
 )
 
 
@@ -108,7 +110,12 @@ def _page(connection: Connection, version_id: int) -> Page:
 
 
 def _render(tab: str, shown: Page, **more: Any) -> str:
-    tabs = [(_(words), url_for(f".{name}", version_id=shown.version.id), name == tab, None) for name, words in TABS]
+    shut = set() if eventlog.may_read(current_actor()) else {"practice"}
+    tabs = [
+        (_(words), url_for(f".{name}", version_id=shown.version.id), name == tab, None)
+        for name, words in TABS
+        if name not in shut
+    ]
     number = _("Version %(number)s", number=shown.version.number)
     title = f"{label(shown.regime)} · {kind_of(shown.version.kind)} · {number}"
     return render_template(f"procedures/{tab}.html", shown=shown, tabs_of=tabs, title=title, outline=outline, **more)
@@ -166,6 +173,24 @@ def check(version_id: int, error: XuejiError | None = None) -> str:
         blocked=checks.blocks(shown.findings),
         today=now().astimezone(SHANGHAI).date(),
         focus=request.args.get("element") or next(iter(marks), ""),
+    )
+
+
+@blueprint.get("/<int:version_id>/practice")
+def practice(version_id: int) -> ResponseReturnValue:
+    """What the cases of the reader's jurisdiction say of this version."""
+    with reading() as connection:
+        shown = _page(connection, version_id)
+        found = eventlog.findings(connection, current_actor(), shown.version)
+    heat = "days" if request.args.get("heat") == "days" else "count"
+    return _render(
+        "practice",
+        shown,
+        found=found,
+        heat=heat,
+        seen=Seen(found, heat),
+        outcome_word=outcome_word,
+        deviation_words=deviation_words,
     )
 
 

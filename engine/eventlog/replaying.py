@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from engine import procedures, workdays
+from engine import workdays
 from engine.audit import Actor
 from engine.bpmn.graph import SIDES
 from engine.comparison.behaviour import explore
@@ -54,6 +54,8 @@ class Left:
 
     case_id: int
     kind: str
+    # By side, as it ran under them.
+    versions: Mapping[str | None, Version]
     deviations: tuple[Deviation, ...]
 
 
@@ -87,10 +89,9 @@ class Findings:
     decided: bool
 
 
-def findings(connection: Connection, actor: Actor, version_id: int, *, newest: int = MOST) -> Findings:
-    """What the newest cases under a version say of it. Raises `Forbidden`, `NotFound`."""
-    version = procedures.load(connection, version_id)
-    found = list(traces(connection, actor, Filters(version_id=version_id), newest=newest + 1))
+def findings(connection: Connection, actor: Actor, version: Version, *, newest: int = MOST) -> Findings:
+    """What the newest cases under a version say of it. Raises `Forbidden`."""
+    found = list(traces(connection, actor, Filters(version_id=version.id), newest=newest + 1))
     looked_at = found[:newest]
     replayed = [_replay(trace) for trace in looked_at]
     calendar = workdays.load(connection)
@@ -100,7 +101,7 @@ def findings(connection: Connection, actor: Actor, version_id: int, *, newest: i
         _count_steps(trace, version, steps, calendar)
         _count_flows(trace, version, moves, flows, calendar)
     left = [
-        Left(trace.case_id, trace.kind, deviations)
+        Left(trace.case_id, trace.kind, trace.versions, deviations)
         for trace, (_, deviations) in zip(looked_at, replayed, strict=True)
         if deviations
     ]

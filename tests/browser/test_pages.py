@@ -70,11 +70,16 @@ PAGES = {
     "/transfers/<int:case_id>/history": [("moe-operator", "/transfers/{refused}/history")],
     "/transfers/<int:case_id>/student": [("moe-operator", "/transfers/{completed}/student")],
     "/transfers/<int:case_id>/log": [("moe-auditor", "/transfers/{completed}/log")],
+    "/practice": [("anhui-policy", "/practice"), ("moe-auditor", "/practice")],
     "/procedures": [("anhui-policy", "/procedures")],
     "/procedures/<int:version_id>": [("anhui-policy", "/procedures/{anhui}"), ("moe-policy", "/procedures/{national}")],
     "/procedures/<int:version_id>/check": [("anhui-policy", "/procedures/{anhui}/check")],
     "/procedures/<int:version_id>/document": [("anhui-policy", "/procedures/{anhui}/document")],
     "/procedures/<int:version_id>/forms": [("anhui-policy", "/procedures/{anhui}/forms")],
+    "/procedures/<int:version_id>/practice": [
+        ("moe-auditor", "/procedures/{anhui}/practice"),
+        ("anhui-policy", "/procedures/{national}/practice?heat=days"),
+    ],
     "/procedures/new/<regime_key>": [("anhui-policy", "/procedures/new/anhui")],
     # A page that is not there, and one that is not theirs.
     "404": [("yunduo-operator", "/transfers/999999")],

@@ -36,7 +36,7 @@ def played(database, world, clock):
 
 def version_of(database, regime, at):
     with database.reading() as connection:
-        return procedures.in_force(connection, regime, "transfer", at=at).id
+        return procedures.in_force(connection, regime, "transfer", at=at)
 
 
 def found(database, actor, clock, regime="anhui"):
@@ -177,7 +177,7 @@ def test_one_sees_the_cases_of_ones_own_jurisdiction_alone(database, world, audi
         with pytest.raises(Forbidden):
             list(traces(connection, world[ANHUI].actor("operator")))
         with pytest.raises(Forbidden):
-            findings(connection, world[ANHUI].actor("county"), mine.versions["receiving"].id)
+            findings(connection, world[ANHUI].actor("county"), mine.versions["receiving"])
 
 
 def test_newer_and_older_cases_can_be_chosen(database, world, auditor, clock):

@@ -85,6 +85,9 @@ ROUTES = {
     "organisations.new": "administrator",
     "organisations.add": "administrator",
     "organisations.choices": "administrator",
+    "practice.page": "log",
+    "practice.export": "log",
+    "procedures.practice": "log",
     "procedures.overview": "person",
     "procedures.page": "person",
     "procedures.check": "person",
@@ -143,6 +146,8 @@ def may(actor: Actor, right: str, *, in_case: bool) -> bool:
         return False
     if right == "applicant":
         return actor.duty == "operator" and actor.organisation_level == "school"
+    if right == "log":
+        return actor.duty in ("auditor", "policy_editor")
     if right == "deployment":
         return actor.duty == "administrator" and actor.organisation_level == "ministry"
     return actor.duty == right

@@ -36,8 +36,8 @@ ADMINISTRATION = ["/incidents", "/accounts", "/organisations", "/calendar", "/re
         ("reviewer", WORK + ALL),
         ("county", WORK + ALL),
         ("county_admin", ALL + ADMINISTRATION),
-        ("county_auditor", [*ALL, "/audit"]),
-        ("policy", ALL),
+        ("county_auditor", [*ALL, "/practice", "/audit"]),
+        ("policy", [*ALL, "/practice"]),
     ],
 )
 def test_the_left_side_offers_what_the_duty_can_do(visitor_of, place, name, paths):

@@ -1,7 +1,8 @@
 // Diagrams to look at. <div class="diagram" data-diagram="URL of the XML"> becomes a viewer; beside it may stand
 //   data-participant="id"        show this pool alone
-//   data-marks='{"id": "done"}'  done, current or waiting, by element, or refused; flows may be done; wrong or doubtful in a draft;
+//   data-marks='{"id": "done"}'  done, current or waiting, by element, or refused; flows may be done; wrong or doubtful in a draft
 //                                in a comparison effect, acts, other or worded
+//   data-heat='{"id": {"level": 3, "text": "12"}}'   how warm an element is, from 0 to 4, and what stands beside it
 //   data-icons="URL"             the sprite whose drawings stamp the marked elements, so that no mark is colour alone
 //   data-focus="id"              zoom to this element (without it: what is current, else what is waited for, else all)
 //   data-clauses="id of a list"  its items with data-element="id [id …]" and the elements light each other up
@@ -102,6 +103,32 @@ function mark(viewer, marks, icons) {
     viewer.get("canvas").addMarker(id, `is-${state}`);
     if (icons && element.width && STAMPS[state]) stamp(viewer, id, state, icons);
   }
+}
+
+// On a shape below its middle, on a line at its middle.
+function warm(viewer, heat) {
+  const registry = viewer.get("elementRegistry");
+  for (const [id, { level, text }] of Object.entries(heat)) {
+    const element = registry.get(id);
+    if (!element) continue;
+    viewer.get("canvas").addMarker(id, `heat-${level}`);
+    const html = document.createElement("span");
+    html.className = "heat-text";
+    html.textContent = text;
+    // However small the picture, its numbers can be read, but where they would cover it.
+    const position = element.width ? { bottom: 9, left: 6 } : middle(element);
+    const min = (viewer.get("canvas").getContainer().clientWidth < 600 ? 0.4 : 0.7) + (element.width ? 0.1 : 0);
+    viewer.get("overlays").add(id, { position, scale: { min, max: 1.2 }, html });
+  }
+}
+
+// Overlays of a line are counted from the upper left corner of its box.
+function middle({ waypoints }) {
+  const at = Math.floor((waypoints.length - 1) / 2);
+  const [one, other] = [waypoints[at], waypoints[at + 1]];
+  const left = Math.min(...waypoints.map((point) => point.x));
+  const top = Math.min(...waypoints.map((point) => point.y));
+  return { left: (one.x + other.x) / 2 - left - 10, top: (one.y + other.y) / 2 - top - 9 };
 }
 
 function bounds(elements) {
@@ -277,6 +304,7 @@ async function show(host) {
   await viewer.importXML(inReadersLanguage(await answer.text()));
   const marks = JSON.parse(host.dataset.marks ?? "{}");
   mark(viewer, marks, host.dataset.icons);
+  warm(viewer, JSON.parse(host.dataset.heat ?? "{}"));
   const participant = host.dataset.participant && cropTo(viewer, host.dataset.participant);
   const focused = wanted(viewer, host, marks);
   if (focused.length) closeUp(viewer, focused);
