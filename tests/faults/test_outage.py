@@ -18,7 +18,7 @@ from engine.application import Application
 from engine.db import Database
 from engine.settings import Settings
 from tests.conftest import create_tables
-from tests.faults.load import assert_kept, at_work, token_of
+from tests.faults.load import assert_kept, at_work, deploy_chain, token_of
 from tests.faults.processes import Served, status, until
 from tests.faults.test_workers import begin, state
 from tests.integration import world as worlds
@@ -58,7 +58,7 @@ def test_postgresql_stopped_under_load(server, scale, tell):
     actor = worlds.build(database, at)[HENAN].actor("operator")
     token = token_of(database, actor)
     application = Application(Settings(database_url=url))
-    [batch_id] = begin(database, application, actor, 1, scale(60, 1500))
+    batch_id = begin(database, application, actor, deploy_chain(database, at), scale(60, 1000))
     served = Served(url, run_jobs="1")
     served.start()
     try:

@@ -7,14 +7,15 @@ import signal
 import sqlite3
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 import sqlalchemy as sa
 
 from engine import audit, batches, cases
 from engine.application import Application
+from engine.audit import Actor
 from engine.db import Database
 from engine.jobs import failed_job
+from engine.procedures import Version
 from engine.settings import Settings
 from tests.faults.load import deploy_chain
 from tests.faults.processes import Command, Haste, until
@@ -25,37 +26,35 @@ STRIKES = 3
 
 
 def test_workers_killed_and_frozen_do_everything_once(database, world, scale, tell):
-    url = database.url.render_as_string(hide_password=False)
+    url, actor = database.url.render_as_string(hide_password=False), world[HENAN].actor("operator")
     application = Application(Settings(database_url=url))
-    batch_ids = begin(database, application, world[HENAN].actor("operator"), scale(2, 12), scale(80, 250))
-    workers = Workers(database, url)
+    version = deploy_chain(database, datetime.now(UTC))
+    workers, batch_ids = Workers(database, url), []
     try:
-        for number, batch_id in enumerate(batch_ids):
+        for number in range(scale(2, 12)):
+            batch_id = begin(database, application, actor, version, scale(80, 250))
             for strike in range(STRIKES):
                 if not workers.wait_for_progress(batch_id):
                     break
                 (workers.freeze if (number + strike) % 2 else workers.kill)(batch_id)
             until(lambda batch_id=batch_id: state(database, batch_id)[1], patience=120)
-            workers.revive_all()
+            batch_ids.append(batch_id)
         assert workers.end() == {0}
     finally:
         workers.kill_all()
         application.close()
-    assert_done_once(database, batch_ids)
+    assert_done_once(database)
     tell(batches=len(batch_ids), killed=workers.killed, frozen=workers.frozen, taken_over=workers.taken_over)
 
 
-def begin(database: Database, application: Application, actor: Any, count: int, size: int) -> list[int]:
+def begin(database: Database, application: Application, actor: Actor, version: Version, size: int) -> int:
+    """Start that many cases, and have their first steps decided in the background."""
     at = datetime.now(UTC)
-    version = deploy_chain(database, at)
-    found = []
-    for _ in range(count):
-        with database.transaction() as connection:
-            started = [cases.start_plain(connection, actor, version, {}, at=at) for _ in range(size)]
-        with database.transaction() as connection:
-            tasks = connection.scalars(sa.select(cases.task.c.id).where(cases.task.c.case_id.in_(started))).all()
-            found.append(batches.begin(connection, application.jobs, actor, tasks, {"result": "agree"}, at=at))
-    return found
+    with database.transaction() as connection:
+        started = [cases.start_plain(connection, actor, version, {}, at=at) for _ in range(size)]
+    with database.transaction() as connection:
+        tasks = connection.scalars(sa.select(cases.task.c.id).where(cases.task.c.case_id.in_(started))).all()
+        return batches.begin(connection, application.jobs, actor, tasks, {"result": "agree"}, at=at)
 
 
 def state(database: Database, batch_id: int) -> tuple[int, bool]:
@@ -69,7 +68,7 @@ def state(database: Database, batch_id: int) -> tuple[int, bool]:
     return row[0], row[1] is not None
 
 
-def assert_done_once(database: Database, batch_ids: list[int]) -> None:
+def assert_done_once(database: Database) -> None:
     with database.reading() as connection:
         states = connection.scalars(sa.select(batches.batch_item.c.state)).all()
         entries = connection.execute(
