@@ -24,6 +24,7 @@ JOBS = {
     batches.JOB: N_("Several tasks decided at once"),
     simulations.JOB: N_("Simulating how long cases take"),
     "sweep": N_("Looking for deadlines that are due"),
+    "find_unstaffed": N_("Looking for tasks that nobody can do"),
     "clean": N_("The daily round: deleting what nobody needs, counting deadlines again"),
 }
 

@@ -12,7 +12,7 @@ MEGABYTE = 1024 * 1024
 
 
 def test_memory_stays_flat(database, world, served, scale, tell):
-    total = scale(400, 50_000)
+    total = scale(100, 50_000)
     token = token_of(database, world[HENAN].actor("operator"))
     [serving] = psutil.Process(served.start().process.pid).children()
     seen = []

@@ -31,7 +31,7 @@ def test_workers_killed_and_frozen_do_everything_once(database, world, scale, te
     version = deploy_chain(database, datetime.now(UTC))
     workers, batch_ids = Workers(database, url), []
     try:
-        for number in range(scale(2, 12)):
+        for number in range(scale(1, 12)):
             batch_id = begin(database, application, actor, version, scale(80, 250))
             for strike in range(STRIKES):
                 if not workers.wait_for_progress(batch_id):
