@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from engine.db import UtcDateTime, metadata
+from engine.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ audit_entry = sa.Table(
 )
 
 
+NEW_ENTRY = Prepared(audit_entry.insert())
+
+
 def entry(
     actor: Actor,
     action: str,
@@ -97,4 +101,4 @@ def record(
 ) -> None:
     """Write one entry, as `entry` has it."""
     row = entry(actor, action, subject_kind, subject_id, at=at, case_id=case_id, before=before, after=after)
-    connection.execute(audit_entry.insert(), row)
+    NEW_ENTRY.run(connection, row)

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from engine import accounts, audit, inbox, metrics
 from engine.audit import Actor
-from engine.db import Database, UtcDateTime, metadata, write
+from engine.db import Database, UtcDateTime, metadata
 from engine.errors import N_, Forbidden, NotFound, XuejiError, describe
 from engine.inbox import Unfinished
 from engine.jobs import Jobs
@@ -171,7 +171,7 @@ def _complete_one(database: Database, of: Any, item: Any, at: datetime) -> None:
             if actor is None:
                 raise MembershipEnded
             inbox.complete(connection, actor, item.task_id, of.values, at=at)
-            write(connection, [(_result(of, item, state="done", at=at), None)])
+            connection.execute(_result(of, item, state="done", at=at))
         metrics.TASKS_COMPLETED.inc()
         return
     except XuejiError as error:

@@ -23,10 +23,11 @@ from engine.bpmn import expressions, forms, runtime
 from engine.bpmn.catalogue import MESSAGES
 from engine.bpmn.graph import OWNER, Described, Node, Pool
 from engine.bpmn.runtime import Opened, Step
-from engine.db import UtcDateTime, Write, metadata, write
+from engine.db import UtcDateTime, metadata
 from engine.errors import N_, Conflict, NotFound, XuejiError
 from engine.keyset import Order, Place
 from engine.permissions import require
+from engine.prepared import Prepared, Write, run_together
 from engine.procedures import Version
 from engine.registry import organisations
 from engine.registry.tables import organisation
@@ -47,8 +48,6 @@ case = sa.Table(
     sa.Column("outcome", sa.String(10)),
     # Who is which party, fixed on the day the case started: {party: organisation id}.
     sa.Column("parties", sa.JSON, nullable=False),
-    # Rises with every step.
-    sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("started_by", sa.Integer),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("ended_at", UtcDateTime),
@@ -65,6 +64,8 @@ instance = sa.Table(
     sa.Column("version_id", sa.ForeignKey("procedure_version.id"), nullable=False),
     # SpiffWorkflow's tasks alone, as `bpmn.runtime` writes them; empty before the pool has started.
     sa.Column("state", sa.LargeBinary, nullable=False),
+    # Rises with every change of the state.
+    sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("ended", sa.Boolean, nullable=False, default=False),
     sa.Column("outcome", sa.String(10)),
     sa.Index("ix_instance_case_id", "case_id"),
@@ -325,10 +326,10 @@ def sides(connection: Connection, actor: Actor, case_id: int) -> frozenset[str]:
 
 def stand(connection: Connection, case_id: int, state: str) -> None:
     """Say in the lists of all who may see a case where it stands now."""
-    write(connection, [(_STAND, {"of_case": case_id, "state": state})])
+    _STAND.run(connection, {"of_case": case_id, "state": state})
 
 
-_STAND = case_scope.update().where(case_scope.c.case_id == sa.bindparam("of_case"))
+_STAND = Prepared(case_scope.update().where(case_scope.c.case_id == sa.bindparam("of_case")))
 
 
 def running(connection: Connection) -> dict[int, int]:
@@ -366,12 +367,17 @@ class Case:
     ended_at: datetime | None
 
 
+def revision_of(case_id: sa.ColumnElement[int]) -> sa.ScalarSelect[int]:
+    """A case's revision: what its pools have seen together."""
+    return sa.select(sa.func.sum(instance.c.revision)).where(instance.c.case_id == case_id).scalar_subquery()
+
+
 def get(connection: Connection, actor: Actor, case_id: int) -> Case:
     """One case. Raises `NotFound` outside the actor's jurisdiction."""
     columns = case.c
     row = connection.execute(
         sa.select(
-            columns.id, columns.kind, columns.state, columns.outcome, columns.revision, columns.started_at,
+            columns.id, columns.kind, columns.state, columns.outcome, revision_of(columns.id), columns.started_at,
             columns.ended_at,
         ).where(columns.id == case_id, visible(actor, columns.id))
     ).one_or_none()  # fmt: skip
@@ -411,6 +417,7 @@ class _Instance:
     side: str | None
     version: Version
     state: bytes
+    revision: int
     ended: bool
     outcome: str | None
     changed: bool = False
@@ -433,41 +440,40 @@ class Locked:
         self.state: str = row.case_state
         self.outcome: str | None = row.case_outcome
         self.parties: dict[str, int] = row.parties
-        self.revision: int = row.revision
         self._instances: dict[str | None, _Instance] = {}
         self._complete_set = False
         self._delivering = False
         self._just_ended = False
         # Tasks opened in this transaction, by instance and key; they become rows when it is saved.
         self._new_tasks: dict[tuple[int, int], dict[str, Any]] = {}
+        # Timers armed in this transaction, by instance and element.
+        self._new_deadlines: dict[tuple[int, str], dict[str, Any]] = {}
+        # Whatever else it changes; no two change the same row.
         self._writes: list[Write] = []
         # The human task completed last in this transaction: party, values, result and opinion.
         self.last: dict[str, Any] = {}
 
     def require_revision(self, revision: int | None) -> None:
         """Raises `Stale` if the case is at another revision than the one that somebody has read; None asks nothing."""
-        if revision is not None and revision != self.revision:
-            raise Stale(**_last_deed(self.connection, self.actor, self.id), revision=self.revision)
+        if revision is None:
+            return
+        now = sum(held.revision for held in self._all())
+        if revision != now:
+            raise Stale(**_last_deed(self.connection, self.actor, self.id), revision=now)
 
     # Instances
 
     def _hold(self, row: Any) -> _Instance:
         held = _Instance(
             row.instance_id, row.side, procedures.load(self.connection, row.version_id), row.instance_state,
-            row.instance_ended, row.instance_outcome,
+            row.instance_revision, row.instance_ended, row.instance_outcome,
         )  # fmt: skip
         return self._instances.setdefault(row.side, held)
 
     def _all(self) -> list[_Instance]:
         """Every instance of the case; the others are read when they are first needed."""
         if not self._complete_set:
-            rows = self.connection.execute(
-                sa.select(*_INSTANCE_COLUMNS)
-                .where(instance.c.case_id == self.id)
-                .order_by(instance.c.id)
-                .with_for_update()
-            )
-            for row in rows:
+            for row in _INSTANCES.rows(self.connection, {"of_case": self.id}):
                 self._hold(row)
             self._complete_set = True
         return sorted(self._instances.values(), key=lambda held: held.id)
@@ -509,11 +515,11 @@ class Locked:
         if (held.id, opened.key) in self._new_tasks:
             self._new_tasks[held.id, opened.key].update(done)
         else:
-            self._writes.append((_CLOSE_TASK, {"task_id": task_id} | done))
+            self._writes.append((_CLOSE_TASK, {"of_task": task_id} | done))
         self._cancel_timers(held, opened.node)
         self._writes.append(
             (
-                audit.audit_entry.insert(),
+                audit.NEW_ENTRY,
                 audit.entry(
                     self.actor, "task.completed", "task", task_id, at=self.at, case_id=self.id,
                     after={"node": opened.node, "side": side, "result": result},
@@ -547,11 +553,7 @@ class Locked:
             # A delivery let the other pool send an answer; the loop below, one call up, will see to it.
             return
         self._delivering = True
-        while any(
-            self._hand_over(held, item)
-            for held in self._all()
-            for item in messages.waiting(self.connection, self.id, held.side or "")
-        ):
+        while any(self._hand_over(item) for item in messages.waiting(self.connection, self.id)):
             pass
         self._delivering = False
 
@@ -562,33 +564,29 @@ class Locked:
                 self._took(held, runtime.cancel(held.version.specification(held.side), held.state), quiet=True)
             held.ended = True
             held.changed = True
-        self._writes.append(
-            (
-                deadline.update()
-                .where(deadline.c.case_id == self.id, deadline.c.state == "pending")
-                .values(state="cancelled"),
-                None,
-            )
-        )
+        self._writes.append((_CANCEL_DEADLINES, {"of_case": self.id, "state": "cancelled"}))
         self._end(outcome)
 
     def save(self) -> None:
-        """Write everything. The case's revision rises by one."""
+        """Write everything. The case's revision rises."""
         if self.state == "open":
             self._end_if_over()
-        values = {
-            "revision": self.revision + 1, "state": self.state, "outcome": self.outcome,
-            "ended_at": self.at if self.state == "ended" else None,
-        }  # fmt: skip
-        writes: list[Write] = [(_SAVE_CASE, {"case_id": self.id, "seen": self.revision} | values)]
+        writes: list[Write] = []
+        if self._just_ended:
+            ended = {"state": self.state, "outcome": self.outcome, "ended_at": self.at}
+            writes.append((_END_CASE, {"of_case": self.id} | ended))
         for held in self._instances.values():
             if held.changed:
-                row = {"state": held.state, "ended": held.ended, "outcome": held.outcome}
-                writes.append((_SAVE_INSTANCE, {"instance_id": held.id} | row))
-        if self._new_tasks:
-            writes.append((task.insert(), list(self._new_tasks.values())))
-        write(self.connection, writes + self._writes)
-        self._writes, self._new_tasks = [], {}
+                held.changed = False
+                held.revision += 1
+                row = {
+                    "state": held.state, "revision": held.revision, "ended": held.ended, "outcome": held.outcome
+                }  # fmt: skip
+                writes.append((_SAVE_INSTANCE, {"of_instance": held.id} | row))
+        writes += [(_NEW_TASK, row) for row in self._new_tasks.values()]
+        writes += [(_NEW_DEADLINE, row) for row in self._new_deadlines.values()]
+        run_together(self.connection, writes + self._writes)
+        self._writes, self._new_tasks, self._new_deadlines = [], {}, {}
         if self._just_ended:
             self._just_ended = False
             self.kind.ended(self)
@@ -612,7 +610,7 @@ class Locked:
             return []
         for node_id in step.thrown:
             self._send(held, node_id)
-        if step.thrown or step.awaits or step.ended:
+        if held.side and (step.thrown or step.awaits or step.ended):
             self.deliver()
         return step.opened
 
@@ -630,21 +628,18 @@ class Locked:
         }  # fmt: skip
 
     def _due(self, expression: str) -> workdays.Due:
-        return workdays.load(self.connection).due(self.at, expressions.workdays(expression))
+        return self._calendar.due(self.at, expressions.workdays(expression))
+
+    @functools.cached_property
+    def _calendar(self) -> workdays.Calendar:
+        return workdays.load(self.connection)
 
     def _drop(self, held: _Instance, key: int) -> None:
         dropped = {"state": "cancelled", "closed_at": self.at}
         if (held.id, key) in self._new_tasks:
             self._new_tasks[held.id, key].update(dropped)
             return
-        self._writes.append(
-            (
-                task.update()
-                .where(task.c.instance_id == held.id, task.c.key == key, task.c.state == "open")
-                .values(dropped),
-                None,
-            )
-        )
+        self._writes.append((_DROP_TASK, {"of_instance": held.id, "of_key": key} | dropped))
 
     def _arm(self, held: _Instance, timer: Opened) -> None:
         pool = held.version.pool(held.side)
@@ -655,17 +650,11 @@ class Locked:
             days, shift = expressions.workdays(host.due), expressions.due_shift(node.event.timer)
         else:
             days, shift = expressions.workdays(node.event.timer), 0
-        calendar = workdays.load(self.connection)
-        self._writes.append(
-            (
-                deadline.insert(),
-                {
-                    "case_id": self.id, "instance_id": held.id, "key": timer.key, "node": node.id,
-                    "counted_from": self.at, "workdays": days, "shift": shift,
-                    "at": calendar.shift(calendar.due(self.at, days), shift).at, "state": "pending",
-                },
-            )
-        )  # fmt: skip
+        self._new_deadlines[held.id, node.id] = {
+            "case_id": self.id, "instance_id": held.id, "key": timer.key, "node": node.id, "counted_from": self.at,
+            "workdays": days, "shift": shift, "at": self._calendar.shift(self._calendar.due(self.at, days), shift).at,
+            "state": "pending",
+        }  # fmt: skip
 
     def _cancel_timers(self, held: _Instance, node_id: str) -> None:
         """The timers of a task that is over; only those that its element has, so that most tasks write nothing."""
@@ -678,19 +667,12 @@ class Locked:
             self._cancel(held, [flow.target for flow in pool.outgoing[node_id]])
 
     def _cancel(self, held: _Instance, timers: list[str]) -> None:
-        if timers:
-            self._writes.append(
-                (
-                    deadline.update()
-                    .where(
-                        deadline.c.instance_id == held.id,
-                        deadline.c.node.in_(timers),
-                        deadline.c.state == "pending",
-                    )
-                    .values(state="cancelled"),
-                    None,
-                )
-            )
+        for node_id in timers:
+            if (held.id, node_id) in self._new_deadlines:
+                self._new_deadlines[held.id, node_id]["state"] = "cancelled"
+            else:
+                cancelled = {"of_instance": held.id, "of_node": node_id, "state": "cancelled"}
+                self._writes.append((_CANCEL_DEADLINE, cancelled))
 
     def _note_failures(self, held: _Instance, step: Step) -> None:
         """Bring an instance's incidents up to date: what failed, failed again, or went on. One for each element."""
@@ -750,8 +732,10 @@ class Locked:
             self.kind.payload(self, event.message), at=self.at,
         )  # fmt: skip
 
-    def _hand_over(self, held: _Instance, item: messages.Message) -> bool:
+    def _hand_over(self, item: messages.Message) -> bool:
         """Deliver one message, or leave it where it is. Whether it has gone."""
+        held = self._of(item.to_side)
+        assert held is not None
         specification = held.version.specification(held.side)
         step: Step | None = None
         if not held.state and not held.ended:
@@ -793,8 +777,15 @@ _INSTANCE_COLUMNS = (
     instance.c.side,
     instance.c.version_id,
     instance.c.state.label("instance_state"),
+    instance.c.revision.label("instance_revision"),
     instance.c.ended.label("instance_ended"),
     instance.c.outcome.label("instance_outcome"),
+)
+_INSTANCES = Prepared(
+    sa.select(*_INSTANCE_COLUMNS)
+    .where(instance.c.case_id == sa.bindparam("of_case"))
+    .order_by(instance.c.id)
+    .with_for_update()
 )
 _CASE_COLUMNS = (
     case.c.id.label("case_id"),
@@ -802,14 +793,30 @@ _CASE_COLUMNS = (
     case.c.state.label("case_state"),
     case.c.outcome.label("case_outcome"),
     case.c.parties,
-    case.c.revision,
 )
-# What they set is in the parameters that they are executed with.
-_SAVE_CASE = case.update().where(case.c.id == sa.bindparam("case_id"), case.c.revision == sa.bindparam("seen"))
-_SAVE_INSTANCE = instance.update().where(instance.c.id == sa.bindparam("instance_id"))
-_CLOSE_TASK = task.update().where(task.c.id == sa.bindparam("task_id"))
-_RESOLVE_INCIDENTS = incident.update().where(
-    incident.c.case_id == sa.bindparam("of_case"), incident.c.resolved_at.is_(None)
+_NEW_CASE = Prepared(case.insert().returning(*_CASE_COLUMNS))
+_NEW_INSTANCE = Prepared(instance.insert().returning(*_INSTANCE_COLUMNS))
+_NEW_SCOPE = Prepared(case_scope.insert())
+# What they set is in the values that they are run with.
+_END_CASE = Prepared(case.update().where(case.c.id == sa.bindparam("of_case")))
+_SAVE_INSTANCE = Prepared(instance.update().where(instance.c.id == sa.bindparam("of_instance")))
+_NEW_TASK = Prepared(task.insert())
+_CLOSE_TASK = Prepared(task.update().where(task.c.id == sa.bindparam("of_task")))
+_DROP_TASK = Prepared(
+    task.update().where(
+        task.c.instance_id == sa.bindparam("of_instance"), task.c.key == sa.bindparam("of_key"), task.c.state == "open"
+    )
+)
+_NEW_DEADLINE = Prepared(deadline.insert())
+_PENDING = deadline.c.state == "pending"
+_CANCEL_DEADLINE = Prepared(
+    deadline.update().where(
+        deadline.c.instance_id == sa.bindparam("of_instance"), deadline.c.node == sa.bindparam("of_node"), _PENDING
+    )
+)
+_CANCEL_DEADLINES = Prepared(deadline.update().where(deadline.c.case_id == sa.bindparam("of_case"), _PENDING))
+_RESOLVE_INCIDENTS = Prepared(
+    incident.update().where(incident.c.case_id == sa.bindparam("of_case"), incident.c.resolved_at.is_(None))
 )
 
 
@@ -824,22 +831,20 @@ def create(
     at: datetime,
 ) -> Locked:
     """A new case, held and not yet started. `scope` has the rows of `case_scope` without their case."""
-    case_id = connection.execute(
-        case.insert().returning(case.c.id),
-        {
-            "kind": kind, "state": "open", "parties": dict(parties), "revision": 0, "started_by": actor.person_id,
-            "started_at": at,
-        },
-    ).scalar_one()  # fmt: skip
-    connection.execute(
-        instance.insert(),
-        [
-            {"case_id": case_id, "side": side, "version_id": version.id, "state": b"", "ended": False}
-            for side, version in versions.items()
-        ],
-    )
-    connection.execute(case_scope.insert(), [row | {"case_id": case_id} for row in scope])
-    return lock(connection, actor, case_id, at=at)
+    new = {
+        "kind": kind, "state": "open", "outcome": None, "parties": dict(parties), "started_by": actor.person_id,
+        "started_at": at,
+    }  # fmt: skip
+    locked = Locked(connection, _NEW_CASE.first(connection, new), actor, at)
+    for side, version in versions.items():
+        row = {
+            "case_id": locked.id, "side": side, "version_id": version.id, "state": b"", "revision": 0, "ended": False
+        }  # fmt: skip
+        locked._hold(_NEW_INSTANCE.first(connection, row))
+    locked._complete_set = True
+    for row in scope:
+        _NEW_SCOPE.run(connection, {"state": "open", "case_id": locked.id} | row)
+    return locked
 
 
 def lock(connection: Connection, actor: Actor, case_id: int, *, at: datetime) -> Locked:
@@ -852,7 +857,7 @@ def lock(connection: Connection, actor: Actor, case_id: int, *, at: datetime) ->
 
 # The rows are locked together: after a wait PostgreSQL reads again only what is locked, and the instance and the task
 # must be as new as the case.
-_LOCK_BY_TASK = (
+_LOCK_BY_TASK = Prepared(
     sa.select(
         *_CASE_COLUMNS,
         *_INSTANCE_COLUMNS,
@@ -868,18 +873,20 @@ _LOCK_BY_TASK = (
     )
     .join_from(task, case, task.c.case_id == case.c.id)
     .join(instance, task.c.instance_id == instance.c.id)
-    .where(task.c.id == sa.bindparam("task"))
+    .where(task.c.id == sa.bindparam("of_task"))
     .with_for_update(of=[case, instance, task])
 )
 
 
 def lock_by_task(connection: Connection, actor: Actor, task_id: int, *, at: datetime) -> tuple[Locked, Any]:
     """Hold the case of a task, in one round trip with the task and its instance. Raises `NotFound`."""
-    row = connection.execute(_LOCK_BY_TASK, {"task": task_id}).one_or_none()
+    row = _LOCK_BY_TASK.first(connection, {"of_task": task_id})
     if row is None:
         raise NotFound
     locked = Locked(connection, row, actor, at)
     locked._hold(row)
+    # A plain procedure has one pool.
+    locked._complete_set = row.side is None
     return locked, row
 
 
@@ -1289,12 +1296,12 @@ def tell(
     at: datetime,
 ) -> None:
     """Leave a notice for each of the organisations. `values` hold ids and codes, no personal data."""
-    rows = [
-        {"organisation_id": found, "case_id": case_id, "kind": kind, "values": dict(values or {}), "at": at}
-        for found in sorted(set(organisations))
-    ]
-    if rows:
-        connection.execute(notice.insert(), rows)
+    for found in sorted(set(organisations)):
+        row = {"organisation_id": found, "case_id": case_id, "kind": kind, "values": dict(values or {}), "at": at}
+        _NEW_NOTICE.run(connection, row)
+
+
+_NEW_NOTICE = Prepared(notice.insert())
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -31,7 +31,7 @@ from granian.server.mp import MPServer
 from sqlalchemy.engine import Connection
 
 import web
-from engine import accounts, comparison, demo, eventlog, logs, metrics, migrations, procedures, reports
+from engine import accounts, bench, comparison, demo, eventlog, logs, metrics, migrations, procedures, reports
 from engine.application import Application, system_clock
 from engine.audit import SYSTEM
 from engine.bpmn.checks import Finding, blocks
@@ -417,6 +417,51 @@ def _sides(a: Path, b: Path) -> tuple[Side, Side]:
         return one, other
     # Two versions of one document go by their files.
     return replace(one, label=Words(names[0])), replace(other, label=Words(names[1]))
+
+
+# ---- measuring
+
+
+@main.command("bench")
+@click.option("--quick", is_flag=True, help="Less of everything: ends within five minutes.")
+@click.option(
+    "--database",
+    "kinds",
+    multiple=True,
+    type=click.Choice(bench.DATABASES),
+    help="Only this one; may be given more than once. By default both.",
+)
+@click.option(
+    "--work",
+    "works",
+    multiple=True,
+    type=click.Choice(bench.WORKS),
+    help="Only this; may be given more than once. By default all of it.",
+)
+@click.option("--postgresql", help="A server where a database may be made. By default one of its own, from the wheel.")
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here too.")
+def measure(
+    quick: bool, kinds: tuple[str, ...], works: tuple[str, ...], postgresql: str | None, file: Path | None
+) -> None:
+    """Measure how fast Xueji works here.
+
+    In databases of its own, which are gone afterwards; nothing of a real one is touched. Beside each figure stands the
+    floor: what the bare driver needs for the same rows in the same minute. docs/performance.md explains every column.
+    """
+    extent = bench.QUICK if quick else bench.FULL
+    click.echo(bench.HEADING)
+    results = []
+    for result in bench.run(
+        extent, kinds or bench.DATABASES, works or bench.WORKS, postgresql, web.create_app, _say_on_stderr
+    ):
+        results.append(result)
+        click.echo(bench.line(result))
+        if file is not None:
+            file.write_text(json.dumps([asdict(each) for each in results], indent=2) + "\n", "utf-8")
+
+
+def _say_on_stderr(what: str) -> None:
+    click.echo(f"… {what}", err=True)
 
 
 # ---- the log of events

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from engine.audit import Actor
-from engine.db import UtcDateTime, metadata, write
+from engine.db import UtcDateTime, metadata
 from engine.errors import N_, XuejiError
 
 idempotency_key = sa.Table(
@@ -103,7 +103,7 @@ def take(connection: Connection, actor: Actor, request: Request, *, at: datetime
 def keep(connection: Connection, actor: Actor, request: Request, answer: Answer) -> None:
     """Keep the answer beside the key that this transaction has taken."""
     values = {"status": answer.status, "body": answer.body, "location": answer.location}
-    write(connection, [(idempotency_key.update().where(*_own(actor, request)).values(values), None)])
+    connection.execute(idempotency_key.update().where(*_own(actor, request)).values(values))
 
 
 def forget_old(connection: Connection, *, at: datetime) -> None:

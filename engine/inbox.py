@@ -25,6 +25,7 @@ from engine.cases import AlreadyDone, Gone, Locked, case, task, visible
 from engine.db import Database
 from engine.errors import N_, Forbidden, Invalid, NotFound, XuejiError
 from engine.keyset import Order, Place
+from engine.prepared import Prepared
 from engine.procedures import Version
 from engine.registry.tables import organisation
 
@@ -318,10 +319,10 @@ def waiting_alike(
 def waiting_of(connection: Connection, actor: Actor, case_id: int) -> list[Task]:
     """What of one case waits for the actor, in the order in which it opened."""
     whose = {"of_case": case_id, "organisation": actor.organisation_id, "of_duty": actor.duty}
-    return [_task(connection, row) for row in connection.execute(_WAITING_OF, whose)]
+    return [_task(connection, row) for row in _WAITING_OF.rows(connection, whose)]
 
 
-_WAITING_OF = (
+_WAITING_OF = Prepared(
     sa.select(task)
     .where(
         task.c.case_id == sa.bindparam("of_case"),
@@ -551,8 +552,8 @@ _HOLDING = (
     task.c.side, task.c.node, task.c.due_at, task.c.id.label("task_id"), task.c.duty,
 )  # fmt: skip
 # One round trip, since it ends every completion.
-_COMPLETION = (
-    sa.select(case.c.revision, case.c.outcome, *_HOLDING)
+_COMPLETION = Prepared(
+    sa.select(cases.revision_of(case.c.id).label("revision"), case.c.outcome, *_HOLDING)
     .select_from(
         case.outerjoin(task, sa.and_(task.c.case_id == case.c.id, task.c.state == "open")).outerjoin(
             organisation, task.c.organisation_id == organisation.c.id
@@ -565,7 +566,7 @@ _COMPLETION = (
 
 def completion(connection: Connection, case_id: int) -> Completion:
     """What became of a case: its outcome, or who has it now."""
-    rows = connection.execute(_COMPLETION, {"of_case": case_id}).all()
+    rows = _COMPLETION.rows(connection, {"of_case": case_id})
     held = tuple(_holder(connection, row) for row in rows if row.case_id is not None)
     return Completion(case_id, rows[0].revision, rows[0].outcome, held)
 

@@ -116,10 +116,8 @@ class Jobs:
         self._poll_seconds = poll_seconds
         self._first_pause = first_pause
         self._attempts = attempts
-        # Writing transactions, as everywhere: DBOS reads before it writes.
-        engine = database.engine.execution_options(writes=True) if database.is_sqlite else database.engine
         self._client = DBOSClient(
-            system_database_engine=engine,
+            system_database_engine=database.engine,
             serializer=DBOSPortableJSONSerializer(),
             application_name=_APPLICATION,
             lazy=True,

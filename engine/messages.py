@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from engine.bpmn.catalogue import MESSAGES
 from engine.db import UtcDateTime, metadata
 from engine.errors import N_, Invalid
+from engine.prepared import Prepared
 
 message = sa.Table(
     "message",
@@ -67,36 +68,40 @@ def send(
     contract = MESSAGES.get(name)
     if contract is None:
         raise UnknownMessage(name=name)
-    uid = uid or uuid.uuid4().hex
-    if connection.scalar(sa.select(message.c.id).where(message.c.uid == uid)) is not None:
+    if uid is not None and connection.scalar(sa.select(message.c.id).where(message.c.uid == uid)) is not None:
         return False
-    connection.execute(
-        message.insert(),
+    _NEW_MESSAGE.run(
+        connection,
         {
-            "uid": uid, "case_id": case_id, "name": name, "sender": sender, "payload": payload, "sent_at": at,
-            "to_side": "releasing" if contract.sender == "receiving" else "receiving", "state": "waiting",
+            "uid": uid or uuid.uuid4().hex, "case_id": case_id, "name": name, "sender": sender, "payload": payload,
+            "sent_at": at, "to_side": "releasing" if contract.sender == "receiving" else "receiving",
+            "state": "waiting",
         },
     )  # fmt: skip
     return True
 
 
-def waiting(connection: Connection, case_id: int, to_side: str) -> list[Message]:
-    """The messages that a side has not had yet, in the order in which they were sent."""
-    return [item for item in of_case(connection, case_id) if item.to_side == to_side and item.state == "waiting"]
+def waiting(connection: Connection, case_id: int) -> list[Message]:
+    """The messages that their side has not had yet, in the order in which they were sent."""
+    return [Message(*row) for row in _WAITING.rows(connection, {"of_case": case_id})]
 
 
 def of_case(connection: Connection, case_id: int) -> list[Message]:
     """All messages of a case, in time."""
-    columns = message.c
-    rows = connection.execute(
-        sa.select(
-            columns.id, columns.name, columns.to_side, columns.sender, columns.payload, columns.sent_at,
-            columns.state, columns.arrived_at,
-        ).where(columns.case_id == case_id).order_by(columns.id)
-    )  # fmt: skip
-    return [Message(*row) for row in rows]
+    return [Message(*row) for row in _OF_CASE.rows(connection, {"of_case": case_id})]
 
 
 def mark(connection: Connection, message_id: int, state: str, *, at: datetime) -> None:
     """Say that a message was delivered or recorded."""
-    connection.execute(message.update().where(message.c.id == message_id).values(state=state, arrived_at=at))
+    _MARK.run(connection, {"of_message": message_id, "state": state, "arrived_at": at})
+
+
+_of_case = (
+    sa.select(*message.c[("id", "name", "to_side", "sender", "payload", "sent_at", "state", "arrived_at")])
+    .where(message.c.case_id == sa.bindparam("of_case"))
+    .order_by(message.c.id)
+)
+_OF_CASE = Prepared(_of_case)
+_WAITING = Prepared(_of_case.where(message.c.state == "waiting"))
+_NEW_MESSAGE = Prepared(message.insert())
+_MARK = Prepared(message.update().where(message.c.id == sa.bindparam("of_message")))

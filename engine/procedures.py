@@ -32,6 +32,7 @@ from engine.comparison import soundness
 from engine.db import UtcDateTime, metadata
 from engine.errors import N_, Conflict, Forbidden, Invalid, NotFound, XuejiError
 from engine.permissions import require
+from engine.prepared import Prepared
 from engine.registry import divisions, organisations
 
 # Which kind of case has two pools, one for each side.
@@ -377,21 +378,23 @@ def load(connection: Connection, version_id: int) -> Version:
 
 def in_force(connection: Connection, regime_key: str, kind: str, *, at: datetime) -> Version:
     """The version under which a new case starts now. Raises `NoneInForce`."""
-    columns = procedure_version.c
-    found = connection.scalar(
-        sa.select(columns.id)
-        .where(
-            columns.regime == regime_key,
-            columns.kind == kind,
-            columns.state == "deployed",
-            columns.effective_from <= at,
-        )
-        .order_by(columns.effective_from.desc(), columns.number.desc())
-        .limit(1)
-    )
+    found = _IN_FORCE.first(connection, {"of_regime": regime_key, "of_kind": kind, "at": at})
     if found is None:
         raise NoneInForce
-    return load(connection, found)
+    return load(connection, found.id)
+
+
+_IN_FORCE = Prepared(
+    sa.select(procedure_version.c.id)
+    .where(
+        procedure_version.c.regime == sa.bindparam("of_regime"),
+        procedure_version.c.kind == sa.bindparam("of_kind"),
+        procedure_version.c.state == "deployed",
+        procedure_version.c.effective_from <= sa.bindparam("at"),
+    )
+    .order_by(procedure_version.c.effective_from.desc(), procedure_version.c.number.desc())
+    .limit(sa.literal_column("1"))
+)
 
 
 @dataclass(frozen=True)

@@ -178,10 +178,12 @@ student_lookup = sa.Table(
     # No foreign key: people belong to a neighbouring room.
     sa.Column("person_id", sa.Integer),
     sa.Column("organisation_id", sa.Integer),
-    # Salted: a stolen log of misses is no list of children. `lookups.is_about` compares.
-    sa.Column("number_hash", sa.String(100), nullable=False),
     # Nobody when number and name did not match.
     sa.Column("student_id", sa.Integer),
+    # The column of `student` that has the number of a hit.
+    sa.Column("number_kind", sa.String(20)),
+    # The number of a miss, salted: a stolen log of misses is no list of children. `lookups.is_about` compares.
+    sa.Column("number_hash", sa.String(100)),
     sa.Index("ix_student_lookup_person_id_at", "person_id", "at"),
     sa.Index("ix_student_lookup_student_id", "student_id"),
 )

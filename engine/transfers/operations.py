@@ -15,6 +15,7 @@ from engine.bpmn import forms
 from engine.cases import Call, Locked
 from engine.errors import N_, Conflict, Forbidden, Invalid, NotFound
 from engine.messages import Message
+from engine.prepared import Prepared
 from engine.registry import classes, organisations, records, students
 from engine.transfers.applications import open_to_releasing_side
 from engine.transfers.tables import RECEIVING, RELEASING, transfer
@@ -195,8 +196,9 @@ def withdraw(
     _update(connection, case_id, withdrawal_reason=reason.strip())
     if started:
         messages.send(connection, case_id, "transfer_withdrawn", "receiving_school", {"reason": reason}, at=at)
-        for item in messages.waiting(connection, case_id, RELEASING):
-            messages.mark(connection, item.id, "recorded", at=at)
+        for item in messages.waiting(connection, case_id):
+            if item.to_side == RELEASING:
+                messages.mark(connection, item.id, "recorded", at=at)
     audit.record(connection, actor, "transfer.withdrawn", "transfer", case_id, at=at, case_id=case_id)
 
 
@@ -231,11 +233,15 @@ def may_withdraw(connection: Connection, actor: Actor, case_id: int, *, at: date
 
 
 def _row(connection: Connection, case_id: int) -> Any:
-    row = connection.execute(sa.select(transfer).where(transfer.c.case_id == case_id)).one_or_none()
+    row = _TRANSFER.first(connection, {"of_case": case_id})
     if row is None:
         raise NotFound
     return row
 
 
+_TRANSFER = Prepared(sa.select(transfer).where(transfer.c.case_id == sa.bindparam("of_case")))
+_CHANGE = Prepared(transfer.update().where(transfer.c.case_id == sa.bindparam("of_case")))
+
+
 def _update(connection: Connection, case_id: int, **values: Any) -> None:
-    connection.execute(transfer.update().where(transfer.c.case_id == case_id).values(values))
+    _CHANGE.run(connection, {"of_case": case_id} | values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -11,9 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from engine import audit
-from engine.audit import SYSTEM, audit_entry
-from engine.db import Database, UtcDateTime, write
+from engine.audit import NEW_ENTRY, SYSTEM, audit_entry
+from engine.db import Database, UtcDateTime
 from engine.errors import describe
+from engine.prepared import Prepared, run_together
 
 MORNING = datetime(2026, 9, 22, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
 
@@ -44,9 +44,8 @@ def test_nothing_of_a_transaction_that_raised_remains(database: Database) -> Non
     assert count(database) == 0
 
 
-def test_a_reader_leaves_nothing_behind(database: Database) -> None:
-    # PostgreSQL refuses; SQLite rolls back.
-    with contextlib.suppress(sa.exc.InternalError), database.reading() as connection:
+def test_a_reader_can_not_write(database: Database) -> None:
+    with pytest.raises(sa.exc.DBAPIError), database.reading() as connection:
         record(connection)
     assert count(database) == 0
 
@@ -57,29 +56,51 @@ def test_an_error_of_the_database_quotes_no_values(database: Database) -> None:
     assert "机密" not in describe(error.value)
 
 
-def test_pending_writes_arrive_before_the_next_statement_and_before_the_commit(database: Database) -> None:
-    row = audit.entry(SYSTEM, "task.completed", "task", 1, at=MORNING)
+ROW = audit.entry(SYSTEM, "task.completed", "task", 1, at=MORNING)
+
+
+def test_rows_written_together_are_all_there(database: Database) -> None:
     with database.transaction() as connection:
-        write(connection, [(audit_entry.insert(), row)])
-        assert connection.scalar(sa.select(sa.func.count()).select_from(audit_entry)) == 1
-        write(connection, [(audit_entry.insert(), row), (audit_entry.insert(), [row, row])])
-    assert count(database) == 4
+        run_together(connection, [(NEW_ENTRY, ROW), (NEW_ENTRY, ROW | {"action": "task.opened"}), (NEW_ENTRY, ROW)])
+        actions = connection.scalars(sa.select(audit_entry.c.action).order_by(audit_entry.c.id)).all()
+    assert actions == ["task.completed", "task.opened", "task.completed"]
 
 
-def test_a_pending_write_that_fails_takes_its_transaction_with_it(database: Database) -> None:
-    row = audit.entry(SYSTEM, "task.completed", "task", 1, at=MORNING)
-
+@pytest.mark.parametrize("others", [0, 1], ids=["alone", "with another"])
+def test_a_row_that_is_refused_takes_its_transaction_with_it(database: Database, others: int) -> None:
     def fail() -> None:
         with database.transaction() as connection:
             record(connection)
-            write(connection, [(audit_entry.insert(), row | {"action": None})])
+            run_together(connection, [(NEW_ENTRY, ROW)] * others + [(NEW_ENTRY, ROW | {"duty": None})])
 
-    with pytest.raises(sa.exc.IntegrityError):
+    with pytest.raises(sa.exc.IntegrityError) as error:
         fail()
+    assert "task.completed" not in describe(error.value)
     assert count(database) == 0
     with database.transaction() as connection:
         record(connection)
     assert count(database) == 1
+
+
+def test_a_prepared_statement_answers_as_it_would_by_itself(database: Database) -> None:
+    columns = audit_entry.c
+    selected = sa.select(columns.at, columns.duty, columns.after, columns.case_id).where(
+        columns.action == sa.bindparam("of_action"), columns.subject_kind == "task"
+    )
+    with database.transaction() as connection:
+        NEW_ENTRY.run(connection, ROW | {"after": {"opinion": "同意"}, "case_id": None})
+    with database.reading() as connection:
+        [row] = Prepared(selected).rows(connection, {"of_action": "task.completed"})
+        assert tuple(row) == tuple(connection.execute(selected, {"of_action": "task.completed"}).one())
+        assert row.after == {"opinion": "同意"}
+        assert row.at.tzinfo is UTC
+        assert Prepared(selected).first(connection, {"of_action": "task.opened"}) is None
+
+
+def test_a_prepared_statement_asks_for_every_value(database: Database) -> None:
+    selected = sa.select(audit_entry).where(audit_entry.c.action == sa.bindparam("of_action"))
+    with pytest.raises(KeyError, match="of_action"), database.reading() as connection:
+        Prepared(selected).rows(connection, {})
 
 
 def test_an_instant_comes_back_aware_and_in_utc(database: Database) -> None:

@@ -76,7 +76,6 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("outcome", sa.String(length=10), nullable=True),
         sa.Column("parties", sa.JSON(), nullable=False),
-        sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("started_by", sa.Integer(), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
@@ -253,8 +252,9 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("person_id", sa.Integer(), nullable=True),
         sa.Column("organisation_id", sa.Integer(), nullable=True),
-        sa.Column("number_hash", sa.String(length=100), nullable=False),
         sa.Column("student_id", sa.Integer(), nullable=True),
+        sa.Column("number_kind", sa.String(length=20), nullable=True),
+        sa.Column("number_hash", sa.String(length=100), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_student_lookup")),
     )
     with op.batch_alter_table("student_lookup", schema=None) as batch_op:
@@ -529,6 +529,7 @@ def upgrade() -> None:
         sa.Column("side", sa.String(length=10), nullable=True),
         sa.Column("version_id", sa.Integer(), nullable=False),
         sa.Column("state", sa.LargeBinary(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("ended", sa.Boolean(), nullable=False),
         sa.Column("outcome", sa.String(length=10), nullable=True),
         sa.ForeignKeyConstraint(["case_id"], ["case.id"], name=op.f("fk_instance_case_id")),

@@ -194,7 +194,7 @@ def test_a_case_that_has_gone_on_is_not_decided_by_what_was_read_before(
     assert error["details"]["at"]
     now = ok(county.get(f"/tasks/{first.id}"))["revision"]
     assert now > read
-    assert ok(county.post(path, {"values": AGREE, "revision": now}))["revision"] == now + 1
+    assert ok(county.post(path, {"values": AGREE, "revision": now}))["revision"] > now
 
 
 def test_a_program_for_a_school_reads_its_own_tasks_alone(program_of, world, county, task_id):

@@ -1,0 +1,87 @@
+"""`xueji bench`: how fast the work is, each figure beside the floor of the same minute. See docs/performance.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from engine import migrations
+from engine.application import Application
+from engine.bench import bulk, completions, databases, lists, serving, world
+from engine.bench.databases import POSTGRESQL, SQLITE
+from engine.bench.measuring import HEADING, Result, line
+from engine.settings import Settings
+
+__all__ = ["DATABASES", "FULL", "HEADING", "QUICK", "WORKS", "Extent", "Result", "line", "run"]
+
+DATABASES = (SQLITE, POSTGRESQL)
+WORKS = ("plain", "transfer", "plain_http", "inbox", "query", "bulk")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is done of everything."""
+
+    # Cases of each kind of completion.
+    rounds: int
+    # Cases that a bulk decides.
+    bulk: int
+    # How many transfers there are when lists are read, one database after the other.
+    sizes: tuple[int, ...]
+    # How often each list is read.
+    reads: int
+
+
+FULL = Extent(rounds=500, bulk=1_000, sizes=(1_000, 100_000, 1_000_000), reads=200)
+QUICK = Extent(rounds=40, bulk=100, sizes=(1_000, 10_000), reads=40)
+_WARM_UP = 20
+
+
+def run(
+    extent: Extent, kinds: tuple[str, ...], works: tuple[str, ...], server: str | None,
+    pages: Callable[[Application], Any], said: Callable[[str], None],
+) -> Iterator[Result]:  # fmt: skip
+    """Measure, and answer each figure as soon as it is known. `pages` makes the web application, `said` hears progress.
+
+    Raises `XuejiError` where PostgreSQL is asked for and there is none.
+    """
+    for kind in kinds:
+        if {"plain", "transfer", "plain_http", "bulk"} & set(works):
+            said(f"{kind}: completions")
+            yield from _completions(extent, kind, works, server)
+        for size in extent.sizes if {"inbox", "query"} & set(works) else ():
+            said(f"{kind}: lists over {size:,} transfers")
+            with _application(kind, server) as application:
+                yield from lists.measure(application, pages, works, size, extent.reads)
+
+
+def _completions(extent: Extent, kind: str, works: tuple[str, ...], server: str | None) -> Iterator[Result]:
+    with _application(kind, server) as application:
+        at = application.clock()
+        with application.database.transaction() as connection:
+            children = extent.rounds + _WARM_UP + 1 + extent.bulk
+            small = world.build(connection, children, at=at)
+            version = world.deploy_plain(connection, at=at)
+        actor = small.schools[world.RECEIVING[0]].actors["operator"]
+        if "plain" in works:
+            yield completions.measure_plain(application, version, actor, rounds=extent.rounds, warm_up=_WARM_UP)
+        if "transfer" in works:
+            yield completions.measure_transfers(application, small, rounds=extent.rounds, warm_up=_WARM_UP)
+        if "bulk" in works:
+            yield bulk.measure(application, small, version, extent.bulk, first=extent.rounds + _WARM_UP + 1)
+        if "plain_http" in works:
+            yield from serving.measure(application, version, actor, rounds=extent.rounds)
+
+
+@contextmanager
+def _application(kind: str, server: str | None) -> Iterator[Application]:
+    with databases.empty(kind, server) as url:
+        application = Application(Settings(database_url=url, secure_cookies=False))
+        migrations.upgrade(application.database)
+        application.prepare()
+        try:
+            yield application
+        finally:
+            application.close()

@@ -1,0 +1,147 @@
+"""Human tasks completed in process by one client: on the plain pool, and on whole transfers of two pools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine import cases, inbox, procedures, transfers
+from engine.application import Application
+from engine.audit import Actor
+from engine.bench.floor import Floor
+from engine.bench.measuring import Result, Stopwatch, in_turn
+from engine.bench.world import RECEIVING, RELEASING, World, name_of, number_of
+from engine.bpmn.graph import Field
+from engine.cases import instance
+from engine.procedures import Version
+
+# The start event's ten values, and each task's two.
+STARTED_WITH: dict[str, Any] = {
+    "student_name": "测速生", "student_no": 1, "grade": 3, "class_no": 1, "from_school": "测速一小",
+    "to_school": "测速二小", "reason": "随父母工作调动", "apply_date": "2026-09-01", "guardian_phone": "0551-0000000",
+    "score_avg": "91.5",
+}  # fmt: skip
+COMPLETED_WITH = {"decision": "agree", "by": "bench"}
+STEPS = 8
+
+
+def measure_plain(application: Application, version: Version, actor: Actor, *, rounds: int, warm_up: int) -> Result:
+    """Start a case, then eight times find its open task and complete it; beside it the floor, case by case."""
+    database, watch, sizes = application.database, Stopwatch(), Sizes(application)
+
+    def ours() -> None:
+        at = application.clock()
+        with database.transaction() as connection:
+            case_id = cases.start_plain(connection, actor, version, STARTED_WITH, at=at)
+        for _ in range(STEPS):
+            sizes.look(case_id)
+            with watch.lap():
+                with database.reading() as connection:
+                    [task] = inbox.waiting_of(connection, actor, case_id)
+                with database.transaction() as connection:
+                    inbox.complete(connection, actor, task.id, COMPLETED_WITH, at=at)
+
+    floor = Floor(database, version.id, actor.organisation_id or 0)
+    return _measured("plain", application, ours, lambda: floor.case(STEPS), watch, sizes, rounds, warm_up)
+
+
+def measure_transfers(application: Application, world: World, *, rounds: int, warm_up: int) -> Result:
+    """Whole transfers from the national procedure to Anhui's; each part in the inbox of whoever does it."""
+    database, watch, sizes = application.database, Stopwatch(), Sizes(application)
+    serials = iter(range(rounds + warm_up + 1))
+
+    def ours() -> None:
+        case_id = start_transfer(application, world, next(serials))
+        while waiting := _open_tasks(application, case_id):
+            sizes.look(case_id)
+            with watch.lap():
+                at = application.clock()
+                actor = world.actor(waiting[0].organisation_id, waiting[0].duty)
+                with database.reading() as connection:
+                    [task] = inbox.waiting_of(connection, actor, case_id)
+                with database.transaction() as connection:
+                    inbox.complete(connection, actor, task.id, answers(task, at), at=at)
+
+    school = world.schools[RECEIVING[0]]
+    with database.reading() as connection:
+        version = procedures.in_force(connection, "anhui", procedures.TRANSFER, at=application.clock())
+    floor = Floor(database, version.id, school.id)
+    ours()
+    steps = len(watch.seconds)
+    return _measured("transfer", application, ours, lambda: floor.case(steps, 2), watch, sizes, rounds, warm_up)
+
+
+class Sizes:
+    """How many bytes the engine keeps for a running pool, looked at in one round and not while time is taken."""
+
+    def __init__(self, application: Application) -> None:
+        self._database = application.database
+        self.looking = True
+        self.seen: list[int] = []
+
+    def look(self, case_id: int) -> None:
+        if self.looking:
+            size = sa.func.length(instance.c.state)
+            with self._database.reading() as connection:
+                found = sa.select(size).where(instance.c.case_id == case_id, ~instance.c.ended, size > 0)
+                self.seen += connection.scalars(found)
+
+
+def _measured(
+    work: str, application: Application, ours: Callable[[], None], floor: Callable[[], None], watch: Stopwatch,
+    sizes: Sizes, rounds: int, warm_up: int,
+) -> Result:  # fmt: skip
+    for _ in range(warm_up):
+        ours()
+        floor()
+    sizes.looking = False
+    watch.seconds.clear()
+    one, other = in_turn(ours, floor, rounds)
+    steps = len(watch.seconds) // rounds
+    return Result(
+        work, application.database.url.get_backend_name(), 1, rounds, steps / one, watch.percentile_ms(0.5),
+        watch.percentile_ms(0.95), steps / other, other / one, max(sizes.seen),
+    )  # fmt: skip
+
+
+# Transfers -------------------------------------------------------------------------------------------------------
+
+
+def start_transfer(application: Application, world: World, serial: int) -> int:
+    """Let the receiving school apply for one child. Answers the case's id."""
+    at = application.clock()
+    actor = world.schools[RECEIVING[0]].actors["operator"]
+    with application.database.reading() as connection:
+        form = transfers.prepare(connection, actor, RELEASING[0], at=at)
+    entered = {item.id: _entered(item, world, serial, at) for item in form.form}
+    return transfers.apply(application.database, actor, RELEASING[0], entered, at=at, per_hour=10**9)
+
+
+def _entered(item: Field, world: World, serial: int, at: datetime) -> str:
+    bound = {
+        "origin.province": RELEASING[0], "origin.division": RELEASING[0],
+        "origin.school": str(world.schools[RELEASING[0]].id), "origin.grade": "13",
+        "origin.class": str(world.classes[RELEASING[0]]), "student.name": name_of(serial),
+        "student.record_number": f"G{number_of(serial)}", "target.school": str(world.schools[RECEIVING[0]].id),
+        "target.grade": "13", "target.class": str(world.classes[RECEIVING[0]]),
+        "transfer.reason": "随父母工作调动", "transfer.date": f"{at:%Y-%m-%d}",
+    }  # fmt: skip
+    return bound.get(item.binds, "") if item.binds else _confirmed(item, at)
+
+
+def answers(task: inbox.Task, at: datetime) -> dict[str, str]:
+    """Agree to whatever is asked."""
+    decided = {"decision.result": "agree", "decision.opinion": "同意"}
+    return {item.id: decided.get(item.binds, "") or _confirmed(item, at) for item in task.form}
+
+
+def _confirmed(item: Field, at: datetime) -> str:
+    return f"{at:%Y-%m-%d}" if item.type == "date" else "电话"
+
+
+def _open_tasks(application: Application, case_id: int) -> list[inbox.Task]:
+    with application.database.reading() as connection:
+        return [task for task in inbox.of_case(connection, case_id) if task.state == "open"]

@@ -1,0 +1,124 @@
+"""Statements that are run in every step, compiled once and handed to the driver as they are.
+
+SQLAlchemy takes longer over a small statement than the database does. A `Prepared` is written in SQLAlchemy Core and
+answers as it would, inside the connection's own transaction; only its text and the conversions of its values are kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.engine import Connection, Dialect
+
+from engine.db import execute
+
+_Convert = Callable[[Any], Any] | None
+# The type checker wants the names of the fields written out.
+_named: Any = namedtuple
+_NAMED = re.compile(r"%\((\w+)\)s")
+
+
+class _Text:
+    """A statement in the words of one dialect, for values of certain names, which it takes by their position."""
+
+    def __init__(self, statement: Any, dialect: Dialect, names: tuple[str, ...]) -> None:
+        if statement.is_insert and not statement._returning:
+            # SQLAlchemy would have the new row's key answered, which nobody asked for.
+            statement = statement.inline()
+        compiled: Any = statement.compile(dialect=dialect, column_keys=list(names))
+        order = compiled.positiontup if compiled.positional else _NAMED.findall(compiled.string)
+        self.sql: str = compiled.string if compiled.positional else _NAMED.sub("%s", compiled.string)
+        self.inserts: bool = statement.is_insert
+        self.binds: list[tuple[str, _Convert]] = [
+            (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in order
+        ]
+        # What the statement itself compares with.
+        self.constants = {name: compiled.binds[name].value for name in order if not compiled.binds[name].required}
+        columns = list(statement.exported_columns) if statement.is_select or statement._returning else []
+        self.read: list[_Convert] = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
+        ]
+        self.make: Callable[[list[Any]], Any] = _named("Row", [column.key for column in columns])._make
+
+    def bind(self, values: Mapping[str, Any]) -> list[Any]:
+        if self.constants:
+            values = {**self.constants, **values}
+        return [convert(values[name]) if convert else values[name] for name, convert in self.binds]
+
+
+class Prepared:
+    """A constant statement. It knows no defaults of columns: name every value that a row is to have."""
+
+    def __init__(self, statement: Any) -> None:
+        self._statement = statement
+        self._texts: dict[Any, _Text] = {}
+
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """Write one row, or change some. Raises what SQLAlchemy would raise."""
+        text = self.text(connection, values)
+        execute(connection, text.sql, text.bind(values))
+
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
+        """What a query answers, or an insertion returns: named tuples."""
+        text = self.text(connection, values)
+        found = execute(connection, text.sql, text.bind(values)).fetchall()
+        make, read = text.make, text.read
+        return [
+            make([convert(value) if convert else value for value, convert in zip(row, read, strict=True)])
+            for row in found
+        ]
+
+    def first(self, connection: Connection, values: Mapping[str, Any]) -> Any | None:
+        """The first row, or None."""
+        found = self.rows(connection, values)
+        return found[0] if found else None
+
+    def text(self, connection: Connection, values: Mapping[str, Any]) -> _Text:
+        key = (connection.dialect.name, *values)
+        text = self._texts.get(key)
+        if text is None:
+            text = self._texts[key] = _Text(self._statement, connection.dialect, tuple(values))
+        return text
+
+
+Write = tuple[Prepared, Mapping[str, Any]]
+
+
+def run_together(connection: Connection, writes: Sequence[Write]) -> None:
+    """Write rows that do not depend on each other: on PostgreSQL as one statement, elsewhere one after the other.
+
+    No two of the writes concern the same row. Those that insert into one table keep their order.
+    """
+    if connection.dialect.name != "postgresql" or len(writes) < 2:
+        for prepared, values in writes:
+            prepared.run(connection, values)
+        return
+    texts = tuple([prepared.text(connection, values) for prepared, values in writes])
+    if texts not in _together:
+        _together[texts] = _one_statement(texts)
+    sql, order = _together[texts]
+    bound: list[Any] = []
+    for position in order:
+        bound += texts[position].bind(writes[position][1])
+    execute(connection, sql, bound)
+
+
+# As one statement, and in which order the values of the single ones stand in it.
+_together: dict[tuple[_Text, ...], tuple[str, list[int]]] = {}
+
+
+def _one_statement(texts: Sequence[_Text]) -> tuple[str, list[int]]:
+    """Each text as a part; rows for the same table as one insertion, which keeps their order."""
+    alike: dict[Any, list[int]] = {}
+    for position, text in enumerate(texts):
+        alike.setdefault(text if text.inserts else position, []).append(position)
+    parts = []
+    for positions in alike.values():
+        into, _, row = (sql := texts[positions[0]].sql).partition(" VALUES ")
+        parts.append(f"{into} VALUES {', '.join([row] * len(positions))}" if row else sql)
+    *before, last = parts
+    with_ = f"WITH {', '.join(f'w{number} AS ({sql})' for number, sql in enumerate(before))} " if before else ""
+    return with_ + last, [position for positions in alike.values() for position in positions]
