@@ -163,7 +163,9 @@ class _Server(MPServer):
             return
         for serving in self.wrks:
             os.kill(serving.inner.pid, _DRAIN)
-        threading.Timer(self.drain_seconds, super().signal_handler_interrupt, received).start()
+        end = threading.Timer(self.drain_seconds, super().signal_handler_interrupt, received)
+        end.daemon = True
+        end.start()
         self.drain_seconds = 0  # whoever asks twice means it
 
 

@@ -195,9 +195,12 @@ class Jobs:
             thread.join()
         self._threads.clear()
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=10 if self._running else 0)
-        with self._database.transaction() as connection:
-            connection.execute(job_process.delete().where(job_process.c.executor == self._executor))
         self._leads = False
+        try:
+            with self._database.transaction() as connection:
+                connection.execute(job_process.delete().where(job_process.c.executor == self._executor))
+        except Exception as error:  # the database is away; the others will notice that we are gone
+            _tell("Saying goodbye", error)
 
     def run_pending(self) -> int:
         """Run all that waits here and now, one after the other, pauses skipped. For tests, instead of `start`."""

@@ -207,6 +207,18 @@ def test_who_stops_leaves_no_name_behind(database: Database, jobs: Jobs) -> None
         assert connection.execute(sa.select(job_process)).all() == []
 
 
+def test_who_stops_while_the_database_is_away_stops(
+    database: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> Any:
+        raise sa.exc.OperationalError("BEGIN", {}, Exception())
+
+    jobs.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "transaction", fail)
+        jobs.stop()
+
+
 def test_finished_jobs_are_deleted_and_waiting_ones_are_not(
     database: Database, jobs: Jobs, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
