@@ -59,8 +59,13 @@ def transfer(demo: Demo, page: Page) -> None:
     page.get_by_role("link", name="查看转学全程").click()
 
 
+def compare(demo: Demo, page: Page) -> None:
+    demo.enter(page, "anhui-policy", "/compare")
+    page.get_by_role("link", name="全国与安徽").click()
+
+
 @pytest.mark.parametrize(
-    "picture", [inbox, task, procedure, students, walk, transfer], ids=lambda picture: picture.__name__
+    "picture", [inbox, task, procedure, students, walk, transfer, compare], ids=lambda picture: picture.__name__
 )
 def test_take(demo_world, open_window, picture):
     page = open_window(DESK).page

@@ -37,6 +37,8 @@ _CAUSES = (
 )  # fmt: skip
 # Of these people know nothing; what they bring about shows in the steps of people and services.
 _BY_ITSELF = frozenset({"send", "receive", "start", "wait", "end", "choice"})
+# So many moves are written for differences in structure; what only runs tell has always its run.
+_MOST_MOVES = 10_000
 # So many steps are named in one sentence.
 _NAMED = 6
 
@@ -49,7 +51,7 @@ def behaviour(frame: Frame, found: Sequence[Difference], *, bound: int = BOUND) 
     Where it was not, nothing is said that speaks of all runs.
     """
     halves = _Half("a", frame.a, _runs(frame.a, bound), 0), _Half("b", frame.b, _runs(frame.b, bound), 1)
-    told = [_with_run(halves, difference) for difference in found]
+    told = list(_with_runs(halves, found))
     decided = all(half.runs.decided for half in halves)
     more = _Differences(frame, halves, told).all() if decided else ()
     return [*told, *more], decided
@@ -321,6 +323,15 @@ def _forbidden(half: _Half, pair: Pair, other: Pair, elsewhere: str) -> Run | No
 
 
 # Runs for the differences in structure ---------------------------------------------------------------------------
+
+
+def _with_runs(halves: tuple[_Half, _Half], found: Sequence[Difference]) -> Iterator[Difference]:
+    """The most severe ones first, until their runs would fill a book."""
+    left = _MOST_MOVES
+    for difference in found:
+        shown = _with_run(halves, difference) if left > 0 else difference
+        left -= len(shown.run.moves) if shown.run else 0
+        yield shown
 
 
 def _with_run(halves: tuple[_Half, _Half], difference: Difference) -> Difference:

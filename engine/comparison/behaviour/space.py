@@ -31,8 +31,10 @@ from engine.comparison.model import Move, Run
 
 # So many states are explored before giving up; ours have some hundred.
 BOUND = 20_000
-# And so many nodes and flows are passed, in all runs together: some seconds.
+# And so many nodes and flows are passed, in all runs together.
 MOST_WORK = 1_000_000
+# Moves are what takes time: so many of them a second or so.
+MOST_MOVES = 30_000
 # More tokens in one node, or copies of one message, are not followed: they would go on multiplying.
 MOST_ALIKE = 6
 
@@ -81,6 +83,8 @@ class Space:
         # The states whose moves were not followed: the bound was reached, or tokens multiply.
         self.cut: set[int] = set()
         sizes = [len(net.places) for net in nets]
+        # Runs go the same ways again and again.
+        self._moves: dict[int, Move] = {}
         # Every node of every pool has a bit; those of a pool begin here.
         self.offsets = tuple(sum(sizes[:number]) for number in range(len(sizes)))
 
@@ -199,6 +203,13 @@ class Space:
         return Run(()) if 0 in goals else self.run(lambda edge: edge.target in goals)
 
     def move(self, edge: Edge) -> Move:
+        """An edge of this space as others read it."""
+        found = self._moves.get(id(edge))
+        if found is None:
+            found = self._moves[id(edge)] = self._written(edge)
+        return found
+
+    def _written(self, edge: Edge) -> Move:
         mail = edge.message
         return Move(
             kind=edge.kind,
@@ -288,6 +299,7 @@ class _Explorer:
         self.space = space
         self.bound = bound
         self.work = 0
+        self.moves = 0
         self.numbers: dict[State, int] = {}
         self.known: dict[object, list[_Outcome]] = {}
 
@@ -297,13 +309,15 @@ class _Explorer:
         while state < len(self.space.states):
             edges = self._followed(state)
             self.space.edges.append(edges or [])
+            self.moves += len(edges or [])
             if edges is None:
                 self.space.cut.add(state)
             state += 1
 
     def _followed(self, state: int) -> list[Edge] | None:
         """The moves from a state; None where they are not followed."""
-        if len(self.space.states) > self.bound or self.work > MOST_WORK or self._multiplies(state):
+        is_too_much = len(self.space.states) > self.bound or self.work > MOST_WORK or self.moves > MOST_MOVES
+        if is_too_much or self._multiplies(state):
             return None
         try:
             return self._edges(self.space.states[state])

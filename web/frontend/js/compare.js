@@ -190,3 +190,11 @@ if (player) {
     player.hidden = true;
   });
 }
+
+// What is narrowed down stands in the address, so that it can be sent to a colleague.
+const filters = document.querySelector("form.filters");
+filters?.addEventListener("change", () => {
+  const chosen = [...new FormData(filters)].filter(([, value]) => value);
+  const query = new URLSearchParams(chosen).toString();
+  history.replaceState(null, "", query ? `?${query}` : location.pathname);
+});
