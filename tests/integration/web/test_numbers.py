@@ -38,6 +38,7 @@ def test_what_was_counted_stands_beside_each_other_with_what_it_was(reader, path
     assert "转出学校核办" in row(page, "作出决定的环节")[0]
     assert [cell.split()[0] for cell in row(page, "须作出决定的单位")] == ["4", "2"]
     assert page.count("20 个工作日") == 4
+    assert "5 个环节没有时限" in page
 
 
 def test_every_assumption_has_a_slider_that_moves_the_figures(reader, path):
