@@ -36,7 +36,7 @@ def measure(application: Application, version: Version, actor: Actor, *, rounds:
     database = application.database
     with database.transaction() as connection:
         at = application.clock()
-        secret = accounts.make_token(connection, actor, "bench", actor.membership_id or 0, 1, at=at)
+        secret = accounts.make_token(connection, actor, "bench", actor.membership_id or 0, 30, at=at)
     floor = Floor(database, version.id, actor.organisation_id or 0)
     with _server(database.url.render_as_string(hide_password=False)) as port:
         for clients in CLIENTS:
