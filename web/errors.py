@@ -23,7 +23,7 @@ from engine.outages import is_outage
 from web.context import LoginRequired, current_session, is_for_programs
 from web.flash import has_just_switched
 from web.locales import message_of, remedy_of
-from web.observation import request_id, route
+from web.observation import method, request_id, route
 
 log = logging.getLogger(__name__)
 
@@ -222,9 +222,9 @@ def _http(error: HTTPException) -> ResponseReturnValue:
 
 def _unexpected(error: Exception) -> ResponseReturnValue:
     if is_outage(error):
-        log.warning("%s %s %s %s", request_id(), request.method, route(), describe(error))
+        log.warning("%s %s %s %s", request_id(), method(), route(), describe(error))
         return _unavailable()
-    log.error("%s %s %s %s", request_id(), request.method, route(), describe(error))
+    log.error("%s %s %s %s", request_id(), method(), route(), describe(error))
     return _answer(Unexpected(reference=request_id()))
 
 

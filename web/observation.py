@@ -17,6 +17,8 @@ HEADER = "X-Request-ID"
 # What the server and the monitoring ask all the time; it is counted, and logged for those who look closely.
 _QUIET = frozenset({"static", "health.alive", "health.ready"})
 
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"})
+
 _log = logging.getLogger(__name__)
 
 
@@ -31,6 +33,11 @@ def route() -> str:
     return request.url_rule.rule if request.url_rule else ""
 
 
+def method() -> str:
+    """The request's method, or `other` for one that nothing here answers to: a stranger may call it anything."""
+    return request.method if request.method in _METHODS else "other"
+
+
 def register(app: Flask) -> None:
     app.before_request(_begin)
     app.after_request(_end)
@@ -42,10 +49,10 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     seconds = time.perf_counter() - g.began
-    metrics.REQUESTS.labels(request.method, route(), response.status_code).observe(seconds)
+    metrics.REQUESTS.labels(method(), route(), response.status_code).observe(seconds)
     level = logging.DEBUG if request.endpoint in _QUIET else logging.INFO
     if _log.isEnabledFor(level):
-        _log.log(level, "%s %s %s", request.method, route(), response.status_code, extra=_facts(seconds))
+        _log.log(level, "%s %s %s", method(), route(), response.status_code, extra=_facts(seconds))
     response.headers[HEADER] = request_id()
     return response
 

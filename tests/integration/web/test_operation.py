@@ -22,6 +22,7 @@ from engine.metrics import REGISTRY
 from engine.outages import is_outage
 from engine.settings import Settings
 from tests.integration import play
+from tests.integration.web.conftest import ADDRESS
 from tests.integration.world import id_number, name_of
 from web import create_app
 
@@ -152,6 +153,7 @@ def test_no_name_and_no_number_ever_stands_in_the_log(log, app, database, world,
     school, county = visitor_of(world[ANHUI].actor("operator")), visitor_of(world[ANHUI].actor("county"))
     stranger.post("/login", {"login": "340000-county", "password": "a wrong one"})
     stranger.get(f"/{number}/{name}?number={number}")
+    stranger.client.open("/login", method=f"X{number}", base_url=ADDRESS)
     county.get(f"/broken?name={name}&number={number}")
     county.post("/query", {"text": name})
     county.post("/query", {"text": number})
