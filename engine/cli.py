@@ -194,12 +194,21 @@ def pages() -> Flask:
     application = Application(Settings.read())
     logs.configure(application.settings)
     signal.signal(_DRAIN, lambda *_: setattr(application, "draining", True))
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _offer_metrics(application)
     if application.settings.run_jobs:
         application.jobs.start()
         # The server's processes are ended by multiprocessing, which calls this, and not `atexit`.
         Finalize(None, application.close, exitpriority=1)
     return web.create_app(application)
+
+
+def _end_with(server: int) -> None:
+    """End when the server is gone that started this process, or it would go on for ever, on the port of the next one."""
+    pause = threading.Event()
+    while os.getppid() == server:
+        pause.wait(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _offer_metrics(application: Application) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
@@ -231,6 +232,17 @@ def test_log_export_writes_a_file_and_says_so_in_the_audit_log(
     assert xueji("log", "export", "--format", form, "--reason", "年度检查").stdout == file.read_text("utf-8")
     with bare_database.reading() as connection:
         assert connection.scalars(sa.select(audit_entry.c.action)).all() == ["log.exported"] * 2
+
+
+def test_what_a_server_has_started_ends_with_it(run: Any, database_served: Database) -> None:
+    port = free_port()
+    server = run("serve", "--port", str(port))
+    assert answer(f"http://127.0.0.1:{port}/healthz")[0] == 200
+    serving = psutil.Process(server.pid).children()
+    server.kill()
+    assert psutil.wait_procs(serving, timeout=60)[1] == []
+    with database_served.reading() as connection:
+        assert connection.execute(sa.select(job_process)).all() == []
 
 
 def status(address: str) -> int:
