@@ -204,7 +204,7 @@ def pages() -> Flask:
 
 
 def _end_with(server: int) -> None:
-    """End when the server is gone that started this process, or it would go on for ever, on the port of the next one."""
+    """End when the server that started this process is gone. It would go on for ever, on the port of the next one."""
     pause = threading.Event()
     while os.getppid() == server:
         pause.wait(1)
