@@ -8,6 +8,7 @@ from typing import Any
 from engine.comparison.behaviour import collaboration
 from engine.comparison.findings import party_words, place, shown
 from engine.comparison.model import Agreement, Comparison, Difference, Fact, Match, Move, Run, Side, Step
+from engine.comparison.notes import notes
 from engine.comparison.numbers import Item, ceiling, counts
 from engine.comparison.refusals import Party, Refusal, refusals
 from engine.comparison.sentences import LOCALES, Words, templates
@@ -22,6 +23,7 @@ def as_json(found: Comparison) -> Json:
         "a": _side(found.a),
         "b": _side(found.b),
         "verdict": [_words(sentence) for sentence in verdict(found)],
+        "notes": [_words(note) for note in notes(found.a, found.b)],
         "steps": {"a": _steps(found.a), "b": _steps(found.b)},
         "matches": [_match(group) for group in found.matches if group.a and group.b],
         "pairs": [_match(pair) for pair in found.pairs],

@@ -153,6 +153,8 @@ class _Author:
 
     def verdict(self) -> Iterator[Block]:
         yield Listed(tuple(self.in_words(sentence) for sentence in self.found["verdict"]), numbered=True)
+        for note in self.found["notes"]:
+            yield Paragraph(self.in_words(note), "soft")
         if not self.found["decided"]:
             yield Paragraph(self.say("undecided"), "soft")
 

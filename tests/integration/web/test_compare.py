@@ -71,6 +71,8 @@ def test_a_draft_is_offered_beside_what_it_would_take_the_place_of(database, wor
         draft = procedures.upload(connection, actor, "anhui", "transfer", diagrams.edited("anhui", change), at=clock())
     page = editor.get("/compare").text
     assert f"/compare/{versions['anhui']}/{draft.id}" in page
+    link = f'href="/compare/{versions["anhui"]}/{draft.id}"'
+    assert link in editor.get(f"/procedures/{draft.id}").text
     told = editor.get(f"/compare/{versions['anhui']}/{draft.id}").text
     assert "安徽第1版与安徽第2版" in told
     assert "变动审批/审批" in told
@@ -83,6 +85,7 @@ def test_the_page_has_both_documents_then_the_verdict_then_its_proofs(reader, pa
     places = [page.index(f">{part}") for part in parts]
     assert places == sorted(places)
     assert "影响效力的差异有7项" in page
+    assert "安徽的文件转发或引用了全国的文件" in page
     assert "转出学校学籍主管部门与转出学校核对，并在学籍系统中审核。" in page
 
 
