@@ -13,6 +13,7 @@ from engine.audit import Actor
 from engine.comparison.simulation import assumptions
 from engine.eventlog.cases import Event, Trace, traces
 from engine.eventlog.replaying import MOST
+from engine.transfers.tables import RECEIVING
 from engine.workdays import SHANGHAI, Calendar
 
 # Of fewer steps nothing is concluded.
@@ -50,8 +51,7 @@ def _rounded(key: str, value: float) -> float:
 
 def _is_application(event: Event) -> bool:
     """What was done before there was a case takes no time in it."""
-    assert event.node is not None
-    return event.node in event.version.pool(event.side).application_act
+    return event.side == RECEIVING and event.node in event.version.pool(RECEIVING).application_act
 
 
 def _days(calendar: Calendar, event: Event) -> float:
