@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -12,8 +13,8 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
-from reportlab.pdfbase.pdfmetrics import registerFont
-from reportlab.platypus import LongTable, SimpleDocTemplate, Spacer, TableStyle
+from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
+from reportlab.platypus import CondPageBreak, LongTable, SimpleDocTemplate, Spacer, TableStyle
 from reportlab.platypus import Paragraph as Text
 from reportlab.platypus.doctemplate import LayoutError
 
@@ -26,6 +27,10 @@ _MARGIN = 18 * mm
 _WIDTH = A4[0] - 2 * _MARGIN - 12
 _INK, _SOFT, _LINE, _HEAD = HexColor("#1a222c"), HexColor("#54606d"), HexColor("#b8c0c9"), HexColor("#edf2f8")
 registerFont(UnicodeCIDFont(_FACE))
+# What Chinese typesetting never lets begin a line, or end one. ReportLab knows some of these, and hangs them.
+_NEVER_FIRST = frozenset("、。，；：？！”’）》〉】』」〕］｝,.;:?!)]}%…—·")
+_NEVER_LAST = frozenset("“‘（《〈【『「〔［｛([{")
+_INDENT, _PADDING = 14, 4
 
 
 def _style(name: str, size: float, *, above: float = 0, below: float = 3, colour: Any = _INK, indent: float = 0) -> Any:
@@ -41,7 +46,7 @@ _STYLES = {
     "2": _style("2", 11.5, above=8, below=4),
     "": _style("text", 10),
     "soft": _style("soft", 9, colour=_SOFT),
-    "item": _style("item", 10, indent=14),
+    "item": _style("item", 10, indent=_INDENT),
     "cell": _style("cell", 8, below=2),
 }
 
@@ -75,26 +80,64 @@ def _written(report: Report, *, split_rows: bool = False) -> bytes:
 def _parts(block: Block, split_rows: bool) -> Iterator[Any]:
     match block:
         case Heading(text, level):
+            # A heading at the foot of a page has lost what it heads.
+            yield CondPageBreak(30 * mm)
             yield _text(text, str(level))
         case Paragraph(text, kind):
             yield _text(text, kind)
         case Listed(items, numbered):
             for number, item in enumerate(items, 1):
-                yield Text(escape(item), _STYLES["item"], bulletText=f"{number}." if numbered else "·")
+                yield _text(item, "item", _WIDTH - _INDENT, f"{number}." if numbered else "·")
         case Table():
             yield _table(block, split_rows)
             yield Spacer(0, 6)
 
 
-def _text(text: str, style: str) -> Any:
-    return Text(escape(text), _STYLES[style])
+def _text(text: str, style: str, width: float = _WIDTH, bullet: str | None = None) -> Any:
+    found = _STYLES[style]
+    lines = _lines(text, width, found.fontSize)
+    return Text("<br/>".join(map(escape, lines)), found, bulletText=bullet)
+
+
+def _lines(text: str, width: float, size: float) -> Iterator[str]:
+    """A paragraph in lines that begin and end as they may."""
+    begin = 0
+    while begin < len(text):
+        end, used = begin, 0.0
+        while end < len(text) and (used := used + _width(text[end]) * size) <= width:
+            end += 1
+        stop = _stop(text, begin, max(end, begin + 1))
+        yield text[begin:stop].strip(" ")
+        begin = stop
+
+
+def _stop(text: str, begin: int, end: int) -> int:
+    """Where a line ends that can not go beyond `end`: there, or a few characters before."""
+    if end >= len(text):
+        return len(text)
+    for stop in range(end, begin + (end - begin) // 2, -1):
+        before, after = text[stop - 1], text[stop]
+        in_word = before.isascii() and after.isascii() and before != " " and after != " "
+        if not in_word and after not in _NEVER_FIRST and before not in _NEVER_LAST:
+            return stop
+    return end
+
+
+@cache
+def _width(character: str) -> float:
+    """Of one point's height."""
+    return float(stringWidth(character, _FACE, 1000)) / 1000
 
 
 def _table(table: Table, split_rows: bool) -> Any:
-    cells = [
-        [[_text(line, "cell") for line in cell.split("\n")] for cell in row] for row in (table.columns, *table.rows)
-    ]
     widths = [share * _WIDTH for share in table.widths]
+    cells = [
+        [
+            [_text(line, "cell", width - 2 * _PADDING) for line in cell.split("\n")]
+            for cell, width in zip(row, widths, strict=True)
+        ]
+        for row in (table.columns, *table.rows)
+    ]
     drawn = LongTable(cells, colWidths=widths, repeatRows=1, splitInRow=int(split_rows), hAlign="LEFT")
     drawn.setStyle(
         TableStyle(
@@ -102,8 +145,8 @@ def _table(table: Table, split_rows: bool) -> Any:
                 ("GRID", (0, 0), (-1, -1), 0.5, _LINE),
                 ("BACKGROUND", (0, 0), (-1, 0), _HEAD),
                 ("VALIGN", (0, 0), (-1, -1), "TOP"),
-                ("LEFTPADDING", (0, 0), (-1, -1), 4),
-                ("RIGHTPADDING", (0, 0), (-1, -1), 4),
+                ("LEFTPADDING", (0, 0), (-1, -1), _PADDING),
+                ("RIGHTPADDING", (0, 0), (-1, -1), _PADDING),
                 ("TOPPADDING", (0, 0), (-1, -1), 3),
                 ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
             ]

@@ -13,6 +13,7 @@ from docx import Document
 from engine.comparison import as_json, compare
 from engine.reports import FORMATS, Json, side_of, written
 from engine.reports.content import Heading, Table, by_party, ladder, report
+from engine.reports.pdf import _lines
 from tests.unit.comparison.sides import national_and_anhui, source
 from tests.unit.comparison.test_foreign import found as foreign
 
@@ -55,6 +56,16 @@ def test_a_pdf_is_the_same_each_time_and_has_pages():
     assert first == second
     assert first.startswith(b"%PDF")
     assert first.count(b"/Type /Page\n") > 5
+
+
+def test_no_line_begins_with_what_closes_or_ends_with_what_opens():
+    text = (
+        "转入学校依据《中小学生学籍管理办法》审核，同意的（含视情形同意的）通过“审核”按钮办理，见 Annex 1.2（图）。" * 3
+    )
+    lines = list(_lines(text, width=90, size=9))
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert not any(line[0] in "，。、》”）：；" or line[-1] in "《“（" for line in lines)
+    assert all("Annex" in line for line in lines if "Ann" in line)
 
 
 def test_a_row_that_is_longer_than_a_page_is_split():
