@@ -186,7 +186,8 @@ def sent(name: str, diagram: bytes, document: str = "") -> Source:
     reader.read(diagram)
     read_document(document)
     digest = hashlib.sha256(diagram + b"\0" + document.encode()).hexdigest()
-    return Source("", digest, diagram, document, name.strip()[:_LONGEST_NAME] or "?")
+    shown = "".join(filter(str.isprintable, name)).strip()[:_LONGEST_NAME]
+    return Source("", digest, diagram, document, shown or "?")
 
 
 def source(connection: Connection, actor: Actor, reference: str) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import datetime
 from typing import Any
 
@@ -24,26 +25,34 @@ _SOFT = RGBColor(0x54, 0x60, 0x6D)
 def as_docx(report: Report, at: datetime) -> bytes:
     document = Document()
     _page(document, report)
-    document.add_heading(report.title, level=0)
+    document.add_heading(_written(report.title), level=0)
     for block in report.blocks:
         match block:
             case Heading(text, level):
-                document.add_heading(text, level=level)
+                document.add_heading(_written(text), level=level)
             case Paragraph(text, kind):
-                run = document.add_paragraph().add_run(text)
+                run = document.add_paragraph().add_run(_written(text))
                 if kind == "soft":
                     run.font.color.rgb = _SOFT
             case Listed(items, numbered):
                 for item in items:
-                    document.add_paragraph(item, style="List Number" if numbered else "List Bullet")
+                    document.add_paragraph(_written(item), style="List Number" if numbered else "List Bullet")
             case Table():
                 _table(document, block)
     properties = document.core_properties
-    properties.title, properties.author = report.title, ""
+    properties.title, properties.author = _written(report.title), ""
     properties.created = properties.modified = at.replace(tzinfo=None)
     written = io.BytesIO()
     document.save(written)
     return written.getvalue()
+
+
+# What a document may hold and no XML can.
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+def _written(text: str) -> str:
+    return _UNWRITABLE.sub("", text)
 
 
 def _page(document: Any, report: Report) -> None:
@@ -98,7 +107,7 @@ def _fill(cell: Any, text: str, *, bold: bool = False) -> None:
     for number, line in enumerate(text.split("\n")):
         paragraph = cell.paragraphs[0] if number == 0 else cell.add_paragraph()
         paragraph.paragraph_format.space_after = Pt(2)
-        run = paragraph.add_run(line)
+        run = paragraph.add_run(_written(line))
         run.font.size, run.bold = Pt(9), bold
 
 

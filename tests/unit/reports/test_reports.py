@@ -110,6 +110,13 @@ def test_who_is_concerned_comes_in_the_order_of_a_transfer_and_the_document_last
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_characters_that_no_file_can_hold_are_left_out(form):
+    document = "clause,text,modelled\n附件一.1,学生\x0b父母\x1f申请,yes\n"
+    sides = (side_of(source("anhui").encode(), document, key=key) for key in ("one\x0c", "other"))
+    assert written(as_json(compare(*sides)), form, "zh", at=AT)
+
+
 def test_html_shows_what_stands_in_a_file_as_text():
     side = side_of(source("anhui").replace("监护人提出申请", "&lt;script&gt;alert(1)&lt;/script&gt;").encode(), key="x")
     told = written(as_json(compare(side, side)), "html", "zh", at=AT).decode()

@@ -198,3 +198,13 @@ filters?.addEventListener("change", () => {
   const query = new URLSearchParams(chosen).toString();
   history.replaceState(null, "", query ? `?${query}` : location.pathname);
 });
+
+// On paper nothing can be unfolded.
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("main details:not([open], .correcting)")];
+  for (const part of folded) part.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const part of folded) part.open = false;
+});
