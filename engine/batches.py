@@ -21,6 +21,7 @@ from engine.db import Database, UtcDateTime, metadata
 from engine.errors import N_, Forbidden, NotFound, XuejiError, describe
 from engine.inbox import Unfinished
 from engine.jobs import Jobs
+from engine.outages import is_outage
 from engine.permissions import require
 
 log = logging.getLogger(__name__)
@@ -176,10 +177,9 @@ def _complete_one(database: Database, of: Any, item: Any, at: datetime) -> None:
         return
     except XuejiError as error:
         failed = error
-    except sa.exc.OperationalError:
-        # The database is away, or asks to try again: that is no result of this task.
-        raise
     except Exception as error:
+        if is_outage(error):  # or it asks to try again: that is no result of this task
+            raise
         log.error("Task %s of batch %s failed: %s", item.task_id, of.id, describe(error))
         failed = Unfinished()
     values = {name: value if isinstance(value, int) else str(value) for name, value in failed.values.items()}

@@ -30,6 +30,7 @@ from engine import audit, logs, metrics
 from engine.audit import Actor
 from engine.db import Database, UtcDateTime, metadata
 from engine.errors import N_, NotFound, describe
+from engine.outages import is_outage
 
 Handler = Callable[[dict[str, Any]], None]
 
@@ -260,8 +261,8 @@ class Jobs:
                         pause = self._first_pause * 4 ** (attempts - 1)
                         self._put(connection, f"{job}~{uuid.uuid4()}", job, name, arguments, pause)
                 return
-            except sa.exc.OperationalError:
-                if self._stopping.wait(self._poll_seconds):
+            except Exception as failure:
+                if not is_outage(failure) or self._stopping.wait(self._poll_seconds):
                     raise
 
     def _count_failure(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from engine import transfers
+from engine import batches, transfers
 from engine.application import Application
 from engine.db import Database
 from engine.settings import Settings
@@ -44,6 +44,12 @@ def own_server(folder: Path, not_here: Any) -> Iterator[Any]:
     server = get_server(folder, cleanup_mode="delete")
     yield server
     server.cleanup()
+
+
+def results(database: Database) -> set[str]:
+    """What became of the tasks that were decided in the background meanwhile."""
+    with database.reading() as connection:
+        return set(connection.scalars(sa.select(batches.batch_item.c.state)))
 
 
 def url_of(server: Any) -> str:
@@ -80,6 +86,7 @@ def test_postgresql_stopped_under_load(server, scale, tell):
             assert status(f"{served.address}/readyz") == 200
             until(lambda: state(database, batch_id)[1], patience=120)
         assert ledger.unanswered == 0
+        assert results(database) == {"done"}
         tell(
             stopped_for=f"{seconds} s", answers=ledger.statuses.total(), refused_with_503=ledger.statuses[503],
             others_but_success=0, slowest=f"{ledger.slowest:.1f} s", first_success_after=f"{max(0, recovered):.1f} s",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -157,7 +158,7 @@ def test_a_database_that_is_away_is_no_result(database, application, waiting, be
     batch_id = begin(waiting)
 
     def away(*_args, **_more):
-        raise sa.exc.OperationalError("", {}, Exception("the server closed the connection"))
+        raise sa.exc.OperationalError("", {}, psycopg.OperationalError("the server closed the connection"))
 
     with monkeypatch.context() as patched:
         patched.setattr(inbox, "complete", away)

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -150,7 +151,7 @@ def test_a_failure_is_counted_as_soon_as_the_database_answers(
 
     def transaction() -> Any:
         if next(absent, False):
-            raise sa.exc.OperationalError("BEGIN", {}, Exception())
+            raise sa.exc.OperationalError("BEGIN", {}, psycopg.OperationalError())
         return begin()
 
     monkeypatch.setattr(database, "transaction", transaction)
@@ -211,7 +212,7 @@ def test_who_stops_while_the_database_is_away_stops(
     database: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> Any:
-        raise sa.exc.OperationalError("BEGIN", {}, Exception())
+        raise sa.exc.OperationalError("BEGIN", {}, psycopg.OperationalError())
 
     jobs.start()
     with monkeypatch.context() as patch:
@@ -258,7 +259,7 @@ def test_rounds_go_on_after_the_database_was_away(
 
     def fail() -> Any:
         missed.set()
-        raise sa.exc.OperationalError("BEGIN", {}, Exception())
+        raise sa.exc.OperationalError("BEGIN", {}, psycopg.OperationalError())
 
     with monkeypatch.context() as patch:
         patch.setattr(database, away, fail)
