@@ -34,6 +34,7 @@ def test_a_slider_moves_the_figures_and_many_cases_make_them_precise(demo_world,
     slider = page.get_by_role("group", name="转出学校", exact=True).get_by_label("到有人着手办理")
     with page.expect_response(lambda answer: "/numbers/" in answer.url):
         slider.press("PageUp")
+    expect(page.locator("#given-attention-releasing_school-value")).not_to_have_text("2")
     # In Anhui the releasing school does nothing in the system.
     cell = page.locator("#figures tr", has=page.get_by_role("rowheader", name="平均", exact=True)).locator("td").first
     expect(cell).not_to_contain_text(f"{before[0]:.1f}")

@@ -40,9 +40,10 @@ class Assumption:
     def label(self) -> Words:
         return templates()[f"assumption.{self.name}"]
 
-    @property
-    def unit(self) -> Words:
-        return templates()[f"assumption.{self.name}.unit"]
+    def unit(self, value: float) -> Words:
+        """What a value counts, after the number."""
+        many = f"assumption.{self.name}.unit"
+        return templates().get(f"{many}.one" if value == 1 else many) or templates()[many]
 
     @property
     def holder(self) -> Words:

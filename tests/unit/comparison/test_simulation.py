@@ -156,6 +156,12 @@ def test_what_can_never_be_completed_is_not_simulated():
         course_of(side(reader.read(d.plain(d.start(), d.user("work"), again, d.end(), way))))
 
 
+def test_one_of_something_is_said_as_one():
+    staff = assumptions()["staff.receiving_school"]
+    assert (staff.unit(1).en, staff.unit(2).en, staff.unit(1).zh) == ("person", "people", "人")
+    assert assumptions()["peak"].unit(1) == assumptions()["peak"].unit(2)
+
+
 def test_assumptions_keep_to_their_bounds_and_say_where_they_come_from():
     moved = Assumptions.defaults().with_({"refusal.releasing_school": 400, "nonsense": 3, "peak": 6})
     assert moved.values["refusal.releasing_school"] == assumptions()["refusal.releasing_school"].high
@@ -165,7 +171,7 @@ def test_assumptions_keep_to_their_bounds_and_say_where_they_come_from():
     for item in assumptions().values():
         assert item.low <= item.default <= item.high
         assert item.label.en
-        assert item.unit.en
+        assert item.unit(2).en
         assert item.holder.zh
 
 

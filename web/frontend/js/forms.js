@@ -80,8 +80,11 @@ document.addEventListener("click", (event) => {
 // The first field with an error gets the focus, so that it is read out and need not be looked for.
 document.querySelector("[aria-invalid='true']")?.focus();
 
-// data-tells="id": a slider says its value there while it is moved.
+// data-tells="id": a slider says its value there while it is moved, and what follows it in the number that fits.
 document.addEventListener("input", (event) => {
   const told = event.target.dataset?.tells && document.getElementById(event.target.dataset.tells);
-  if (told) told.value = event.target.value;
+  if (!told) return;
+  told.value = event.target.value;
+  const { one, many } = told.nextElementSibling?.dataset ?? {};
+  if (one) told.nextElementSibling.textContent = Number(told.value) === 1 ? one : many;
 });
