@@ -486,14 +486,17 @@ def may_edit(connection: Connection, actor: Actor, regime_key: str) -> bool:
 
 def regimes(connection: Connection) -> dict[str, Regime]:
     """All regimes by key, in their order."""
-    rows = connection.execute(sa.select(regime).order_by(regime.c.position, regime.c.key))
+    rows = _REGIMES.rows(connection, {})
     return {row.key: Regime(row.key, row.name, row.name_en, row.closed_from, row.closed_until) for row in rows}
 
 
 def rules(connection: Connection) -> list[Rule]:
     """The table of regimes, general rules last."""
-    rows = connection.execute(sa.select(regime_rule).order_by(regime_rule.c.province.desc(), regime_rule.c.move))
-    return [Rule(row.province, row.move, row.regime, row.basis, row.reason) for row in rows]
+    return [Rule(row.province, row.move, row.regime, row.basis, row.reason) for row in _RULES.rows(connection, {})]
+
+
+_REGIMES = Prepared(sa.select(regime).order_by(regime.c.position, regime.c.key))
+_RULES = Prepared(sa.select(regime_rule).order_by(regime_rule.c.province.desc(), regime_rule.c.move))
 
 
 def rule_for(connection: Connection, province: str, *, within: bool) -> Rule:

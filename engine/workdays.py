@@ -23,6 +23,7 @@ from engine import audit
 from engine.audit import Actor
 from engine.db import metadata
 from engine.errors import N_, Invalid, NotFound
+from engine.prepared import Prepared
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -165,12 +166,16 @@ _snapshots: weakref.WeakKeyDictionary[Engine, Calendar] = weakref.WeakKeyDiction
 
 def load(connection: Connection) -> Calendar:
     """The calendar as it stands. Costs one short query where nothing has changed since the last time."""
-    number = connection.scalar(sa.select(calendar_revision.c.revision)) or 0
+    row = _REVISION.first(connection, {})
+    number = row.revision if row else 0
     revision = f"{max(_SHIPPED_YEARS)}-{number}"
     snapshot = _snapshots.get(connection.engine)
     if snapshot is None or snapshot.revision != revision:
         snapshot = _snapshots[connection.engine] = _read(connection, revision)
     return snapshot
+
+
+_REVISION = Prepared(sa.select(calendar_revision.c.revision))
 
 
 def source_of(connection: Connection, year: int) -> str | None:

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from engine.accounts.tables import membership, person
 from engine.audit import Actor
+from engine.prepared import Prepared
 from engine.registry.tables import organisation
 
 actors = sa.select(
@@ -38,11 +39,11 @@ def acting(row: Any) -> Actor:
 
 def actor_of_membership(connection: Connection, membership_id: int) -> Actor | None:
     """Who acts in a membership; None where it was taken away, or its account closed."""
-    row = connection.execute(_of_membership, {"membership": membership_id}).one_or_none()
+    row = _OF_MEMBERSHIP.first(connection, {"membership": membership_id})
     return acting(row) if row else None
 
 
-_of_membership = actors.where(membership.c.id == sa.bindparam("membership"), person.c.active)
+_OF_MEMBERSHIP = Prepared(actors.where(membership.c.id == sa.bindparam("membership"), person.c.active))
 
 
 def fingerprint(secret: str) -> bytes:

@@ -17,6 +17,7 @@ from engine.accounts.actors import acting, actors, fingerprint
 from engine.accounts.tables import login_session, membership, person
 from engine.audit import SYSTEM, Actor
 from engine.errors import N_, Invalid, NotFound, XuejiError
+from engine.prepared import Prepared
 from engine.registry.tables import organisation
 from engine.settings import Settings
 
@@ -182,7 +183,7 @@ def enter_demo(connection: Connection, login: str, *, settings: Settings, at: da
 
 # Acting in a session
 
-_sessions = (
+_SESSIONS = Prepared(
     actors.add_columns(
         login_session.c.id,
         login_session.c.created_at,
@@ -204,7 +205,7 @@ _sessions = (
 
 def session_of(connection: Connection, token: str, *, at: datetime) -> LoginSession | None:
     """The session that a token opens, or None where it has ended. One query."""
-    row = connection.execute(_sessions, {"token_hash": fingerprint(token), "at": at}).one_or_none()
+    row = _SESSIONS.first(connection, {"token_hash": fingerprint(token), "at": at})
     if row is None:
         return None
     return LoginSession(

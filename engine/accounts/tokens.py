@@ -14,6 +14,7 @@ from engine.accounts.actors import acting, actors, fingerprint
 from engine.accounts.tables import api_token, membership, person
 from engine.audit import Actor
 from engine.errors import N_, Invalid, NotFound, XuejiError
+from engine.prepared import Prepared
 from engine.registry.tables import organisation
 
 # How many days a token may hold. A year is the longest: a program that nobody remembers must not act for ever.
@@ -55,7 +56,7 @@ class ApiToken:
 # Using one
 
 
-_uses = (
+_USES = Prepared(
     actors.add_columns(api_token.c.id, api_token.c.last_used_at, api_token.c.ends_at, person.c.locale)
     .join(api_token, api_token.c.membership_id == membership.c.id)
     .where(
@@ -69,7 +70,7 @@ _uses = (
 
 def token_use(connection: Connection, secret: str, *, at: datetime) -> TokenUse | None:
     """What a token opens, or None where it holds no longer. One query."""
-    row = connection.execute(_uses, {"token_hash": fingerprint(secret), "at": at}).one_or_none()
+    row = _USES.first(connection, {"token_hash": fingerprint(secret), "at": at})
     return TokenUse(row.id, acting(row), row.locale, row.last_used_at, row.ends_at) if row else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from engine import migrations
@@ -12,6 +13,7 @@ from engine.application import Application
 from engine.bench import bulk, completions, databases, lists, serving, world
 from engine.bench.databases import POSTGRESQL, SQLITE
 from engine.bench.measuring import HEADING, Result, line
+from engine.procedures import Version
 from engine.settings import Settings
 
 __all__ = ["DATABASES", "FULL", "HEADING", "QUICK", "WORKS", "Extent", "Result", "line", "run"]
@@ -59,20 +61,25 @@ def run(
 
 def _completions(extent: Extent, kind: str, works: tuple[str, ...], server: str | None) -> Iterator[Result]:
     with _application(kind, server) as application:
-        at = application.clock()
-        with application.database.transaction() as connection:
-            children = extent.rounds + _WARM_UP + 1 + extent.bulk
-            small = world.build(connection, children, at=at)
-            version = world.deploy_plain(connection, at=at)
+        small, version = _fill(application, extent, at := application.clock())
         actor = small.schools[world.RECEIVING[0]].actors["operator"]
+        if "transfer" in works:
+            # First, while the twin is alike.
+            with _application(kind, server) as other:
+                _fill(other, extent, at)
+                yield completions.measure_transfers(application, other, small, rounds=extent.rounds, warm_up=_WARM_UP)
         if "plain" in works:
             yield completions.measure_plain(application, version, actor, rounds=extent.rounds, warm_up=_WARM_UP)
-        if "transfer" in works:
-            yield completions.measure_transfers(application, small, rounds=extent.rounds, warm_up=_WARM_UP)
         if "bulk" in works:
-            yield bulk.measure(application, small, version, extent.bulk, first=extent.rounds + _WARM_UP + 1)
+            yield bulk.measure(application, small, version, extent.bulk, first=extent.rounds + _WARM_UP)
         if "plain_http" in works:
             yield from serving.measure(application, version, actor, rounds=extent.rounds)
+
+
+def _fill(application: Application, extent: Extent, at: datetime) -> tuple[world.World, Version]:
+    with application.database.transaction() as connection:
+        small = world.build(connection, extent.rounds + _WARM_UP + extent.bulk, at=at)
+        return small, world.deploy_plain(connection, at=at)
 
 
 @contextmanager

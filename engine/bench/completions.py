@@ -8,14 +8,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engine import cases, inbox, procedures, transfers
+from engine import cases, inbox, transfers
 from engine.application import Application
 from engine.audit import Actor
 from engine.bench.floor import Floor
 from engine.bench.measuring import Result, Stopwatch, in_turn
+from engine.bench.twin import Twin, differing
 from engine.bench.world import RECEIVING, RELEASING, World, name_of, number_of
 from engine.bpmn.graph import Field
-from engine.cases import instance
+from engine.cases import instance, task
+from engine.errors import XuejiError
+from engine.prepared import Prepared
 from engine.procedures import Version
 
 # The start event's ten values, and each task's two.
@@ -40,38 +43,43 @@ def measure_plain(application: Application, version: Version, actor: Actor, *, r
             sizes.look(case_id)
             with watch.lap():
                 with database.reading() as connection:
-                    [task] = inbox.waiting_of(connection, actor, case_id)
+                    [found] = inbox.waiting_of(connection, actor, case_id)
                 with database.transaction() as connection:
-                    inbox.complete(connection, actor, task.id, COMPLETED_WITH, at=at)
+                    inbox.complete(connection, actor, found.id, COMPLETED_WITH, at=at)
 
     floor = Floor(database, version.id, actor.organisation_id or 0)
     return _measured("plain", application, ours, lambda: floor.case(STEPS), watch, sizes, rounds, warm_up)
 
 
-def measure_transfers(application: Application, world: World, *, rounds: int, warm_up: int) -> Result:
-    """Whole transfers from the national procedure to Anhui's; each part in the inbox of whoever does it."""
+def measure_transfers(
+    application: Application, other: Application, world: World, *, rounds: int, warm_up: int
+) -> Result:
+    """Whole transfers from the national procedure to Anhui's; each part in the inbox of whoever does it.
+
+    `other` has the same world; its database takes the floor. Raises `XuejiError` if both do not end up alike.
+    """
     database, watch, sizes = application.database, Stopwatch(), Sizes(application)
-    serials = iter(range(rounds + warm_up + 1))
+    serials = iter(range(rounds + warm_up))
 
     def ours() -> None:
         case_id = start_transfer(application, world, next(serials))
-        while waiting := _open_tasks(application, case_id):
+        while whose := _whose_turn(application, case_id):
             sizes.look(case_id)
             with watch.lap():
                 at = application.clock()
-                actor = world.actor(waiting[0].organisation_id, waiting[0].duty)
+                actor = world.actor(whose.organisation_id, whose.duty)
                 with database.reading() as connection:
-                    [task] = inbox.waiting_of(connection, actor, case_id)
+                    [found] = inbox.waiting_of(connection, actor, case_id)
                 with database.transaction() as connection:
-                    inbox.complete(connection, actor, task.id, answers(task, at), at=at)
+                    inbox.complete(connection, actor, found.id, answers(found, at), at=at)
 
-    school = world.schools[RECEIVING[0]]
-    with database.reading() as connection:
-        version = procedures.in_force(connection, "anhui", procedures.TRANSFER, at=application.clock())
-    floor = Floor(database, version.id, school.id)
-    ours()
-    steps = len(watch.seconds)
-    return _measured("transfer", application, ours, lambda: floor.case(steps, 2), watch, sizes, rounds, warm_up)
+    twin = Twin(other.database)
+    with twin.listening(application):
+        result = _measured("transfer", application, ours, twin.replay, watch, sizes, rounds, warm_up)
+    twin.close()
+    if differ := differing(database, other.database):
+        raise XuejiError(f"The floor wrote other rows than ours: {differ}")
+    return result
 
 
 class Sizes:
@@ -132,16 +140,23 @@ def _entered(item: Field, world: World, serial: int, at: datetime) -> str:
     return bound.get(item.binds, "") if item.binds else _confirmed(item, at)
 
 
-def answers(task: inbox.Task, at: datetime) -> dict[str, str]:
+def answers(asked: inbox.Task, at: datetime) -> dict[str, str]:
     """Agree to whatever is asked."""
     decided = {"decision.result": "agree", "decision.opinion": "同意"}
-    return {item.id: decided.get(item.binds, "") or _confirmed(item, at) for item in task.form}
+    return {item.id: decided.get(item.binds, "") or _confirmed(item, at) for item in asked.form}
 
 
 def _confirmed(item: Field, at: datetime) -> str:
     return f"{at:%Y-%m-%d}" if item.type == "date" else "电话"
 
 
-def _open_tasks(application: Application, case_id: int) -> list[inbox.Task]:
+def _whose_turn(application: Application, case_id: int) -> Any | None:
     with application.database.reading() as connection:
-        return [task for task in inbox.of_case(connection, case_id) if task.state == "open"]
+        return _WHOSE.first(connection, {"of_case": case_id})
+
+
+_WHOSE = Prepared(
+    sa.select(task.c.organisation_id, task.c.duty).where(
+        task.c.case_id == sa.bindparam("of_case"), task.c.state == "open"
+    )
+)

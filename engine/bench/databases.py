@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import os
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -46,7 +46,7 @@ def _own_server(folder: Path) -> str:
 @contextmanager
 def _made_on(server: URL) -> Iterator[str]:
     server = server.set(drivername="postgresql+psycopg")
-    name = f"xueji_bench_{os.getpid()}"
+    name = f"xueji_bench_{uuid.uuid4().hex}"
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")

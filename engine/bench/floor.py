@@ -31,39 +31,43 @@ _NEW_ENTRY = (
 )
 
 
+def driver_of(database: Database) -> Any:
+    """A bare connection of the driver, as durable as ours."""
+    if not database.is_sqlite:
+        url = database.url.set(drivername="postgresql")
+        return psycopg.connect(url.render_as_string(hide_password=False))
+    driver = sqlite3.connect(str(database.url.database), isolation_level=None)
+    # As engine/db.py has them.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+        driver.execute(f"PRAGMA {pragma}")
+    return driver
+
+
 class Floor:
-    """One bare connection to a database, and cases in it that nobody will ever look at."""
+    """One bare connection to a database, and plain cases in it that nobody will ever look at."""
 
     def __init__(self, database: Database, version_id: int, organisation_id: int) -> None:
         self._version_id, self._organisation_id = version_id, organisation_id
         self._is_sqlite = database.is_sqlite
         at = datetime.now(UTC)
-        self._at: Any = at
-        if database.is_sqlite:
-            self._driver: Any = sqlite3.connect(str(database.url.database), isolation_level=None)
-            self._at = at.strftime("%Y-%m-%d %H:%M:%S.%f")
-            # As durable as ours: engine/db.py.
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
-                self._driver.execute(f"PRAGMA {pragma}")
-        else:
-            url = database.url.set(drivername="postgresql")
-            self._driver = psycopg.connect(url.render_as_string(hide_password=False))
+        self._at: Any = at.strftime("%Y-%m-%d %H:%M:%S.%f") if database.is_sqlite else at
+        self._driver = driver_of(database)
 
     def close(self) -> None:
         self._driver.close()
 
-    def case(self, completions: int, pools: int = 1) -> None:
-        """Start a case of so many pools, then complete so many tasks, each of these in its own transaction."""
+    def case(self, completions: int) -> None:
+        """Start a case, then complete so many of its tasks, each in its own transaction."""
         self._begin()
         case_id = self._one(_NEW_CASE, ["floor", "open", '{"owner": 1}', self._at])
-        instances = [self._one(_NEW_INSTANCE, [case_id, self._version_id, _STATE, 0, False]) for _ in range(pools)]
-        task_id = self._open_task(case_id, instances[0], 0)
+        instance_id = self._one(_NEW_INSTANCE, [case_id, self._version_id, _STATE, 0, False])
+        task_id = self._open_task(case_id, instance_id, 0)
         self._commit()
         for number in range(1, completions + 1):
             self._begin()
-            self._run(_SAVE_INSTANCE, [_STATE, number, instances[0]])
+            self._run(_SAVE_INSTANCE, [_STATE, number, instance_id])
             self._run(_CLOSE_TASK, ["done", self._at, 1, _VALUES, task_id])
-            task_id = self._open_task(case_id, instances[0], number)
+            task_id = self._open_task(case_id, instance_id, number)
             self._run(
                 _NEW_ENTRY,
                 [

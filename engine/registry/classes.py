@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from engine import audit
 from engine.audit import Actor
 from engine.errors import N_, Conflict, Invalid, NotFound
+from engine.prepared import Prepared
 from engine.registry import codes, organisations
 from engine.registry.tables import school_class
 
@@ -100,10 +101,13 @@ class Vacancies:
 
 def get(connection: Connection, class_id: int) -> SchoolClass:
     """Raises `NotFound`."""
-    row = connection.execute(sa.select(school_class).where(school_class.c.id == class_id)).one_or_none()
+    row = _BY_ID.first(connection, {"of_id": class_id})
     if row is None:
         raise NotFound
-    return SchoolClass(**row._mapping)
+    return SchoolClass(**row._asdict())
+
+
+_BY_ID = Prepared(sa.select(school_class).where(school_class.c.id == sa.bindparam("of_id")))
 
 
 def vacancies(connection: Connection, school_id: int) -> list[Vacancies]:
@@ -203,7 +207,7 @@ def _count(
     otherwise: type[Conflict],
     **values: Any,
 ) -> None:
-    """Change a class if the condition holds. RETURNING, not `rowcount`, which psycopg's pipeline does not know."""
+    """Change a class if the condition holds. Raises `otherwise` where it does not, `NotFound` without the class."""
     change = school_class.update().where(school_class.c.id == class_id, condition).values(**values)
     if connection.scalar(change.returning(school_class.c.id)) is None:
         get(connection, class_id)

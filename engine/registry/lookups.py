@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from engine.audit import Actor
 from engine.errors import N_, NotFound, TooMany
+from engine.prepared import Prepared
 from engine.registry import divisions, numbers, students
 from engine.registry.students import Summary
 from engine.registry.tables import student, student_lookup
@@ -76,7 +77,7 @@ def look_up(
         "number_kind": students.number_column(number).name if found else None,
         "number_hash": None if found else _hash(number, secrets.token_bytes(16)),
     }
-    connection.execute(student_lookup.insert(), entry)
+    _NEW_ENTRY.run(connection, entry)
     return LookUp(found)
 
 
@@ -124,10 +125,17 @@ def _stands(found: Summary, within: str | int) -> bool:
 
 def _limit(connection: Connection, actor: Actor, at: datetime, per_hour: int) -> None:
     # Look-ups of the same instant do not see each other and may exceed the limit by a few; a lock would cost more.
-    recent = (student_lookup.c.person_id == actor.person_id) & (student_lookup.c.at > at - _PERIOD)
-    done = connection.scalar(sa.select(sa.func.count()).select_from(student_lookup).where(recent)) or 0
-    if done >= per_hour:
+    recent = _RECENT.first(connection, {"person": actor.person_id, "since": at - _PERIOD})
+    if recent and recent.done >= per_hour:
         raise TooManyLookUps
+
+
+_NEW_ENTRY = Prepared(student_lookup.insert())
+_RECENT = Prepared(
+    sa.select(sa.func.count().label("done"))
+    .select_from(student_lookup)
+    .where(student_lookup.c.person_id == sa.bindparam("person"), student_lookup.c.at > sa.bindparam("since"))
+)
 
 
 def _hash(number: str, salt: bytes) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from engine import audit
 from engine.audit import SYSTEM, Actor
 from engine.errors import N_, Conflict, Forbidden, Invalid, NotFound
+from engine.prepared import Prepared
 from engine.registry import codes, divisions
 from engine.registry.tables import organisation, organisation_ancestor, school_class
 
@@ -81,7 +82,10 @@ class Organisation:
 
 def get(connection: Connection, organisation_id: int) -> Organisation:
     """Raises `NotFound`."""
-    return _one(connection, organisation.c.id == organisation_id)
+    row = _BY_ID.first(connection, {"of_id": organisation_id})
+    if row is None:
+        raise NotFound
+    return Organisation(**row._asdict())
 
 
 def named(connection: Connection, organisation_ids: Iterable[int]) -> dict[int, Organisation]:
@@ -116,8 +120,7 @@ def superiors(connection: Connection, organisation_id: int) -> list[Organisation
 
 def with_superiors(connection: Connection, organisation_ids: Iterable[int]) -> set[int]:
     """The ids of these organisations and of everybody above them: all who may know of what they do."""
-    below = organisation_ancestor.c.descendant_id.in_(list(organisation_ids))
-    return set(connection.scalars(sa.select(organisation_ancestor.c.ancestor_id).where(below)))
+    return {row.ancestor_id for each in organisation_ids for row in _ABOVE.rows(connection, {"of_id": each})}
 
 
 def governs(connection: Connection, ancestor_id: int, organisation_id: int) -> bool:
@@ -256,6 +259,10 @@ def require_jurisdiction(connection: Connection, actor: Actor, organisation_id: 
 
 
 _NAME = organisation.c.name
+_BY_ID = Prepared(sa.select(organisation).where(organisation.c.id == sa.bindparam("of_id")))
+_ABOVE = Prepared(
+    sa.select(organisation_ancestor.c.ancestor_id).where(organisation_ancestor.c.descendant_id == sa.bindparam("of_id"))
+)
 
 
 def _one(connection: Connection, condition: sa.ColumnElement[bool]) -> Organisation:

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from engine import audit
 from engine.audit import Actor
 from engine.errors import N_, Conflict, Invalid, NotFound
+from engine.prepared import Prepared
 from engine.registry import classes, organisations
 from engine.registry.tables import electronic_record, record_part
 
@@ -166,7 +167,7 @@ def verify(connection: Connection, record_id: int) -> None:
 def intact(connection: Connection, record_id: int) -> bool:
     """Whether every part and the whole are what was sealed."""
     expected = _row(connection, record_id).hash
-    rows = connection.execute(sa.select(record_part).where(record_part.c.record_id == record_id)).all()
+    rows = _PARTS.rows(connection, {"of_record": record_id})
     return all(row.hash == _hash(_part(row)) for row in rows) and _seal(row.hash for row in rows) == expected
 
 
@@ -179,7 +180,6 @@ def view(connection: Connection, actor: Actor, record_id: int, *, at: datetime, 
     row = _row(connection, record_id)
     if case_id is None:
         organisations.require_jurisdiction(connection, actor, row.school_id)
-    parts = sa.select(record_part).where(record_part.c.record_id == record_id).order_by(record_part.c.id)
     after = {"record_id": record_id}
     audit.record(connection, actor, "record.viewed", "student", row.student_id, at=at, case_id=case_id, after=after)
     return Record(
@@ -189,7 +189,7 @@ def view(connection: Connection, actor: Actor, record_id: int, *, at: datetime, 
         state=row.state,
         hash=row.hash,
         created_at=row.created_at,
-        parts=tuple(_part(part) for part in connection.execute(parts)),
+        parts=tuple(_part(part) for part in _PARTS.rows(connection, {"of_record": record_id})),
     )
 
 
@@ -216,7 +216,7 @@ def retrieve(
     """
     # The lock comes first: whoever waited for it sees what the faster one did.
     old = _current(connection, student_id)
-    done = connection.execute(sa.select(electronic_record).where(electronic_record.c.case_id == case_id)).one_or_none()
+    done = _OF_CASE.first(connection, {"of_case": case_id})
     if done is not None:
         return RetrievedRecord(_hash_at_retrieval(connection, done), done.id)
     if old is None or old.school_id != from_school_id:
@@ -241,32 +241,47 @@ def retrieve(
     return RetrievedRecord(old.hash, new_id)
 
 
-def _row(connection: Connection, record_id: int, *, lock: bool = False) -> sa.Row[Any]:
-    query = sa.select(electronic_record).where(electronic_record.c.id == record_id)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+def _row(connection: Connection, record_id: int, *, lock: bool = False) -> Any:
+    row = (_LOCKED if lock else _BY_ID).first(connection, {"of_id": record_id})
     if row is None:
         raise NotFound
     return row
 
 
-def _current(connection: Connection, student_id: int) -> sa.Row[Any] | None:
-    current = (electronic_record.c.student_id == student_id) & (electronic_record.c.state == "current")
-    return connection.execute(sa.select(electronic_record).where(current).with_for_update()).one_or_none()
+def _current(connection: Connection, student_id: int) -> Any | None:
+    return _CURRENT.first(connection, {"of_student": student_id})
 
 
-def _hash_at_retrieval(connection: Connection, retrieved: sa.Row[Any]) -> str:
+_record = sa.select(electronic_record)
+_by_id = _record.where(electronic_record.c.id == sa.bindparam("of_id"))
+_BY_ID, _LOCKED = Prepared(_by_id), Prepared(_by_id.with_for_update())
+_OF_CASE = Prepared(_record.where(electronic_record.c.case_id == sa.bindparam("of_case")))
+_CURRENT = Prepared(
+    _record.where(
+        electronic_record.c.student_id == sa.bindparam("of_student"), electronic_record.c.state == "current"
+    ).with_for_update()
+)
+_PARTS = Prepared(
+    sa.select(record_part).where(record_part.c.record_id == sa.bindparam("of_record")).order_by(record_part.c.id)
+)
+_NEW = Prepared(electronic_record.insert().returning(electronic_record.c.id))
+_CHANGE = Prepared(electronic_record.update().where(electronic_record.c.id == sa.bindparam("of_id")))
+
+
+def _hash_at_retrieval(connection: Connection, retrieved: Any) -> str:
     # The new school may have continued its copy; the backup never changes.
     origin: str = _row(connection, retrieved.origin_record_id).hash
     return origin
 
 
 def _insert(connection: Connection, **values: Any) -> int:
-    inserted = electronic_record.insert().values(state="current", **values)
-    return int(connection.execute(inserted.returning(electronic_record.c.id)).scalar_one())
+    inserted = _NEW.first(connection, {"state": "current"} | values)
+    assert inserted is not None
+    return int(inserted.id)
 
 
 def _update(connection: Connection, record_id: int, **values: Any) -> None:
-    connection.execute(electronic_record.update().where(electronic_record.c.id == record_id).values(**values))
+    _CHANGE.run(connection, {"of_id": record_id} | values)
 
 
 def _write(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -288,7 +303,7 @@ def _copy_parts(connection: Connection, old_id: int, new_id: int) -> None:
     connection.execute(record_part.insert().from_select(["record_id", *columns], copied))
 
 
-def _part(row: sa.Row[Any]) -> Part:
+def _part(row: Any) -> Part:
     return Part(row.kind, row.title, row.content)
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from engine import audit
 from engine.audit import Actor
 from engine.errors import N_, Invalid, NotFound, XuejiError
+from engine.prepared import Prepared
 from engine.registry import classes, codes, numbers, organisations
 from engine.registry.tables import enrolment, movable_status, organisation, school_class, student
 from engine.workdays import SHANGHAI
@@ -225,7 +226,7 @@ def check(
     What the application says (number, name, releasing school) is compared with the record where it is given. Whether
     the student is in another open transfer, the caller knows.
     """
-    row = connection.execute(_select(student.c.id == student_id)).one_or_none()
+    row = _BY_ID.first(connection, {"of_id": student_id})
     if row is None:
         return [DATA_DIFFER]
     failures = []
@@ -243,7 +244,7 @@ def check(
 def movable_statuses(connection: Connection) -> frozenset[str]:
     """The statuses in which a student may be transferred: the table's, with an administrator's changes over them."""
     movable = {row["code"]: row["movable"] == "1" for row in codes.rows("status")}
-    movable.update({row.status: row.movable for row in connection.execute(sa.select(movable_status))})
+    movable.update({row.status: row.movable for row in _MOVABLE.rows(connection, {})})
     return frozenset(status for status, may_move in movable.items() if may_move)
 
 
@@ -266,11 +267,10 @@ def change_enrolment(
     Repeating it for the same case changes nothing and returns the same. Raises `NotEnrolled`, `NothingReserved`.
     """
     # The lock comes first: whoever waited for it sees what the faster one did.
-    mine = (enrolment.c.student_id == student_id) & enrolment.c.current
-    old = connection.execute(sa.select(enrolment).where(mine).with_for_update()).one_or_none()
-    done = connection.scalar(sa.select(enrolment.c.id).where(enrolment.c.case_id == case_id))
+    old = _ENROLLED.first(connection, {"of_student": student_id})
+    done = _ENROLLED_BY.first(connection, {"of_case": case_id})
     if done is not None:
-        return int(done)
+        return int(done.id)
     if old is None:
         raise NotEnrolled
     school_id, grade = _class(connection, to_class_id)
@@ -278,9 +278,11 @@ def change_enrolment(
     classes.leave(connection, old.class_id)
     classes.enrol_reserved(connection, to_class_id)
     ended = {"current": False, "until_date": _day(at)}
-    connection.execute(enrolment.update().where(enrolment.c.id == old.id).values(**ended))
+    _END_ENROLMENT.run(connection, {"of_id": old.id} | ended)
     opened = _new_enrolment(school_id, to_class_id, grade, _day(at), case_id) | {"student_id": student_id}
-    new_id = int(connection.execute(enrolment.insert().values(opened).returning(enrolment.c.id)).scalar_one())
+    new = _ENROL.first(connection, opened)
+    assert new is not None
+    new_id = int(new.id)
     audit.record(
         connection,
         actor,
@@ -303,9 +305,9 @@ def number_column(number: str) -> sa.Column[Any]:
     return student.c.record_number if kind in ("formal", "formal_without_id", "provincial") else student.c.id_number
 
 
-def has_number(row: sa.Row[Any], number: str) -> bool:
+def has_number(row: Any, number: str) -> bool:
     """Whether the number, of whichever kind, is this student's."""
-    found: str | None = row._mapping[number_column(number).name]
+    found: str | None = getattr(row, number_column(number).name)
     return found is not None and found == numbers.normalise(number)
 
 
@@ -350,6 +352,18 @@ def _select(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
         .outerjoin(school_class, school_class.c.id == enrolment.c.class_id)
     )
     return sa.select(*_COLUMNS, *_PLACE).select_from(joined).where(condition)
+
+
+_BY_ID = Prepared(_select(student.c.id == sa.bindparam("of_id")))
+_ENROLLED = Prepared(
+    sa.select(enrolment)
+    .where(enrolment.c.student_id == sa.bindparam("of_student"), enrolment.c.current)
+    .with_for_update()
+)
+_ENROLLED_BY = Prepared(sa.select(enrolment.c.id).where(enrolment.c.case_id == sa.bindparam("of_case")))
+_END_ENROLMENT = Prepared(enrolment.update().where(enrolment.c.id == sa.bindparam("of_id")))
+_ENROL = Prepared(enrolment.insert().returning(enrolment.c.id))
+_MOVABLE = Prepared(sa.select(movable_status))
 
 
 def _place(row: sa.Row[Any]) -> Place | None:

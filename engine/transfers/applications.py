@@ -21,6 +21,7 @@ from engine.bpmn.forms import FieldError, Values
 from engine.bpmn.graph import Field, Node, Pool
 from engine.db import Database
 from engine.errors import N_, Conflict, Invalid, NotFound, XuejiError
+from engine.prepared import Prepared
 from engine.procedures import Rule, Version
 from engine.registry import classes, divisions, lookups, numbers, organisations, students
 from engine.registry.numbers import NumberInvalid, NumberUnrecognised
@@ -322,10 +323,16 @@ def stands_against(
     `besides` is the case that asks, which does not stand against itself.
     """
     failures = students.check(connection, student_id, school_id=school_id)
-    other = sa.select(transfer.c.case_id).where(transfer.c.student_id == student_id, transfer.c.open)
-    if connection.scalar(other) not in (None, besides):
+    other = _OPEN_OF.first(connection, {"of_student": student_id})
+    if other is not None and other.case_id != besides:
         failures.append(OTHER_TRANSFER)
     return failures
+
+
+_OPEN_OF = Prepared(
+    sa.select(transfer.c.case_id).where(transfer.c.student_id == sa.bindparam("of_student"), transfer.c.open)
+)
+_NEW = Prepared(transfer.insert())
 
 
 def would_refuse(connection: Connection, application: Application, student: Summary) -> list[CheckFailure]:
@@ -546,8 +553,8 @@ def _insert(
     day = at.astimezone(SHANGHAI).date()
     changed_on = bound.get("transfer.date")
     try:
-        connection.execute(
-            transfer.insert(),
+        _NEW.run(
+            connection,
             {
                 "case_id": case_id, "number": f"ZX{day:%Y}{case_id:08d}", "student_id": student.id,
                 "receiving_school_id": application.school.id, "releasing_school_id": student.place.school_id,
