@@ -26,8 +26,9 @@ WORKS = ("plain", "transfer", "plain_http", "inbox", "query", "bulk")
 class Extent:
     """How much is done of everything."""
 
-    # Cases of each kind of completion.
+    # Cases of each kind of completion, after some that do not count.
     rounds: int
+    warm_up: int
     # Cases that a bulk decides.
     bulk: int
     # How many transfers there are when lists are read, one database after the other.
@@ -36,9 +37,8 @@ class Extent:
     reads: int
 
 
-FULL = Extent(rounds=500, bulk=1_000, sizes=(1_000, 100_000, 1_000_000), reads=200)
-QUICK = Extent(rounds=40, bulk=100, sizes=(1_000, 10_000), reads=40)
-_WARM_UP = 20
+FULL = Extent(rounds=500, warm_up=20, bulk=1_000, sizes=(1_000, 100_000, 1_000_000), reads=200)
+QUICK = Extent(rounds=40, warm_up=20, bulk=100, sizes=(1_000, 10_000), reads=40)
 
 
 def run(
@@ -67,18 +67,20 @@ def _completions(extent: Extent, kind: str, works: tuple[str, ...], server: str 
             # First, while the twin is alike.
             with _application(kind, server) as other:
                 _fill(other, extent, at)
-                yield completions.measure_transfers(application, other, small, rounds=extent.rounds, warm_up=_WARM_UP)
+                yield completions.measure_transfers(
+                    application, other, small, rounds=extent.rounds, warm_up=extent.warm_up
+                )
         if "plain" in works:
-            yield completions.measure_plain(application, version, actor, rounds=extent.rounds, warm_up=_WARM_UP)
+            yield completions.measure_plain(application, version, actor, rounds=extent.rounds, warm_up=extent.warm_up)
         if "bulk" in works:
-            yield bulk.measure(application, small, version, extent.bulk, first=extent.rounds + _WARM_UP)
+            yield bulk.measure(application, small, version, extent.bulk, first=extent.rounds + extent.warm_up)
         if "plain_http" in works:
             yield from serving.measure(application, version, actor, rounds=extent.rounds)
 
 
 def _fill(application: Application, extent: Extent, at: datetime) -> tuple[world.World, Version]:
     with application.database.transaction() as connection:
-        small = world.build(connection, extent.rounds + _WARM_UP + extent.bulk, at=at)
+        small = world.build(connection, extent.rounds + extent.warm_up + extent.bulk, at=at)
         return small, world.deploy_plain(connection, at=at)
 
 

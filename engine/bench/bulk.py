@@ -36,6 +36,7 @@ def measure(application: Application, world: World, version: Version, size: int,
     floor = Floor(database, version.id, county.organisation_id or 0)
     with other.lap():
         floor.case(size)
+    floor.close()
     each = 1000 * ours.total / size
     return Result(
         "bulk", database.url.get_backend_name(), 1, size, size / ours.total, each, each, size / other.total,

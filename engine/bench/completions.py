@@ -48,7 +48,9 @@ def measure_plain(application: Application, version: Version, actor: Actor, *, r
                     inbox.complete(connection, actor, found.id, COMPLETED_WITH, at=at)
 
     floor = Floor(database, version.id, actor.organisation_id or 0)
-    return _measured("plain", application, ours, lambda: floor.case(STEPS), watch, sizes, rounds, warm_up)
+    result = _measured("plain", application, ours, lambda: floor.case(STEPS), watch, sizes, rounds, warm_up)
+    floor.close()
+    return result
 
 
 def measure_transfers(

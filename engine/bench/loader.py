@@ -33,7 +33,7 @@ _OPEN = 25
 _CHUNK = 20_000
 _STATE = b"x" * 120
 
-_number = sa.table("bench_number", sa.column("value", sa.Integer))
+_number = sa.table("bench_number", sa.column("value", sa.BigInteger))
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _person(connection: Connection, number: int, office: dict[str, Any], at: dat
 # The transfers ---------------------------------------------------------------------------------------------------
 
 # The case's number, and from it the two schools, anywhere in the country; a school's id says where it stands.
-_id = (_number.c.value + sa.bindparam("first", type_=sa.Integer)).label("id")
+_id = (_number.c.value + sa.bindparam("first", type_=sa.BigInteger)).label("id")
 _ALL = PROVINCES * COUNTIES * SCHOOLS
 
 
@@ -180,7 +180,7 @@ def _transfers(
     yield _into(
         student, numbers, id=n.id, name=sa.literal("测速生") + sa.cast(n.id % 5_000, sa.String), gender="1",
         birth_date=began.date() - timedelta(days=4_000),
-        record_number=sa.literal("G") + sa.cast(10**17 + n.id, sa.String),
+        record_number=sa.literal("G") + sa.cast(sa.literal(10**17, sa.BigInteger) + n.id, sa.String),
         only_child=False, out_of_district=False, from_elsewhere=False, migrant=False, boarding=False, status="01",
         problem=False,
     )  # fmt: skip
