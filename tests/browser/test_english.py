@@ -66,7 +66,8 @@ def test_a_transfer_is_taken_through_all_parties_in_english(demo_world, open_win
             left[page.locator("h1").inner_text()] = found
 
     page.goto(f"{demo_world.address}/login")
-    page.click("form.locale button")
+    with page.expect_navigation():
+        page.click("form.locale button")
     look(page)
     walker = Walker(page, look=look)
     walker.apply("yunduo-operator", "Receiving school", "Paper Kite Primary School, Zhengzhou")
