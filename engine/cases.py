@@ -567,6 +567,11 @@ class Locked:
         self._writes.append((_CANCEL_DEADLINES, {"of_case": self.id, "state": "cancelled"}))
         self._end(outcome)
 
+    def note(self, action: str, after: dict[str, Any]) -> None:
+        """Write an entry on the case itself, with everything else."""
+        entry = audit.entry(self.actor, action, "case", self.id, at=self.at, case_id=self.id, after=after)
+        self._writes.append((audit.NEW_ENTRY, entry))
+
     def save(self) -> None:
         """Write everything. The case's revision rises."""
         if self.state == "open":
@@ -623,8 +628,7 @@ class Locked:
             "case_id": self.id, "instance_id": held.id, "key": opened.key, "version_id": held.version.id,
             "side": held.side, "node": node.id, "menu": node.menu("zh"), "party": party,
             "organisation_id": self.parties[party], "duty": node.duty, "state": "open", "opened_at": self.at,
-            "due_at": due.at if due else None, "due_provisional": bool(due and due.provisional), "closed_at": None,
-            "person_id": None, "values": None, "result": None, "opinion": None,
+            "due_at": due.at if due else None, "due_provisional": bool(due and due.provisional),
         }  # fmt: skip
 
     def _due(self, expression: str) -> workdays.Due:
@@ -842,8 +846,12 @@ def create(
         }  # fmt: skip
         locked._hold(_NEW_INSTANCE.first(connection, row))
     locked._complete_set = True
-    for row in scope:
-        _NEW_SCOPE.run(connection, {"state": "open", "case_id": locked.id} | row)
+    # Written with the first step, unless that step reads it.
+    seen = [(_NEW_SCOPE, {"state": "open", "case_id": locked.id} | row) for row in scope]
+    if None in versions:
+        locked._writes += seen
+    else:
+        run_together(connection, seen)
     return locked
 
 
@@ -874,7 +882,7 @@ _LOCK_BY_TASK = Prepared(
     .join_from(task, case, task.c.case_id == case.c.id)
     .join(instance, task.c.instance_id == instance.c.id)
     .where(task.c.id == sa.bindparam("of_task"))
-    .with_for_update(of=[case, instance, task])
+    .with_for_update(of=[case, instance, task], key_share=True)
 )
 
 
@@ -944,11 +952,8 @@ def start_plain(
     scope = [{"organisation_id": actor.organisation_id, "receiving": False, "releasing": False}]
     locked = create(connection, actor, version.kind, {None: version}, {OWNER: actor.organisation_id}, scope, at=at)
     locked.start(None, forms.process_variables(pool.start.form, checked))
+    locked.note("case.started", {"kind": version.kind, "version": version.id})
     locked.save()
-    audit.record(
-        connection, actor, "case.started", "case", locked.id, at=at, case_id=locked.id,
-        after={"kind": version.kind, "version": version.id},
-    )  # fmt: skip
     return locked.id
 
 
