@@ -23,7 +23,7 @@ from engine.bpmn import expressions, forms, runtime
 from engine.bpmn.catalogue import MESSAGES
 from engine.bpmn.graph import OWNER, Described, Node, Pool
 from engine.bpmn.runtime import Opened, Step
-from engine.db import UtcDateTime, metadata
+from engine.db import UtcDateTime, fixed, metadata
 from engine.errors import N_, Conflict, NotFound, XuejiError
 from engine.keyset import Order, Place
 from engine.permissions import require
@@ -1246,10 +1246,13 @@ def find_unstaffed(connection: Connection, *, at: datetime) -> None:
         )
         .values(resolved_at=at)
     )
+    # Few desks have many tasks, so that it is the desks that are looked at one by one.
+    desks = sa.select(task.c.organisation_id, task.c.duty).where(task.c.state == fixed("open")).distinct().subquery()
+    deserted = sa.select(desks).where(_nobody_holds(desks.c.organisation_id, desks.c.duty))
     rows = connection.execute(
         sa.select(task.c.case_id, task.c.instance_id, task.c.node, task.c.organisation_id, task.c.duty).where(
             task.c.state == "open",
-            _nobody_holds(task.c.organisation_id, task.c.duty),
+            sa.tuple_(task.c.organisation_id, task.c.duty).in_(deserted),
             ~sa.exists().where(
                 columns.code == UNSTAFFED,
                 columns.resolved_at.is_(None),
