@@ -166,6 +166,9 @@ def execute(connection: Connection, sql: str, values: Any) -> Any:
     try:
         if cursor is None:
             cursor = proxy.info["cursor"] = proxy.cursor()
+        # Whoever listens to SQLAlchemy's statements hears these, too.
+        for listener in connection.dispatch.before_cursor_execute:
+            listener(connection, cursor, sql, values, None, False)
         return cursor.execute(sql, values)
     except connection.dialect.loaded_dbapi.Error as error:
         gone = connection.dialect.is_disconnect(error, proxy.driver_connection, cursor)

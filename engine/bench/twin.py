@@ -39,18 +39,19 @@ class Twin:
             if sql.startswith(_WRITES):
                 self._statements.append((sql, values))
 
-        def executed(connection: Connection, sql: str, values: Any) -> Any:
-            note(sql, values)
-            return db.execute(connection, sql, values)
-
         def together(connection: Connection, writes: Sequence[prepared.Write]) -> None:
-            if not self._is_sqlite and len(writes) > 1:
-                for statement, values in writes:
-                    text = statement.text(connection, values)
-                    note(text.sql, text.bind(values))
+            if self._is_sqlite or len(writes) < 2:
+                prepared.run_together(connection, writes)
+                return
+            begun = len(self._statements)
             prepared.run_together(connection, writes)
+            # Not the one statement that it was written by.
+            del self._statements[begun:]
+            for statement, values in writes:
+                text = statement.text(connection, values)
+                note(text.sql, text.bind(values))
 
-        def by_sqlalchemy(_c: Any, _cursor: Any, sql: str, values: Any, _context: Any, executemany: bool) -> None:
+        def executed(_c: Any, _cursor: Any, sql: str, values: Any, _context: Any, executemany: bool) -> None:
             for one in values if executemany else [values]:
                 note(sql, one)
 
@@ -58,16 +59,16 @@ class Twin:
             if self._statements and self._statements[-1] is not None:
                 self._statements.append(None)
 
-        sa.event.listen(engine, "before_cursor_execute", by_sqlalchemy)
+        sa.event.listen(engine, "before_cursor_execute", executed)
         sa.event.listen(engine, "commit", committed)
-        # Where they are called: what stands in their own modules stays as it is.
-        rooms: tuple[Any, Any] = (prepared, cases)
-        rooms[0].execute, rooms[1].run_together = executed, together
+        # Where it is called: what stands in its own module stays as it is.
+        room: Any = cases
+        room.run_together = together
         try:
             yield
         finally:
-            rooms[0].execute, rooms[1].run_together = db.execute, prepared.run_together
-            sa.event.remove(engine, "before_cursor_execute", by_sqlalchemy)
+            room.run_together = prepared.run_together
+            sa.event.remove(engine, "before_cursor_execute", executed)
             sa.event.remove(engine, "commit", committed)
 
     def replay(self) -> None:
