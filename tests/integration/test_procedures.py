@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -9,9 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from engine import audit, cases, inbox, procedures, transfers
+from engine.bpmn import checks
 from engine.bpmn.reader import DiagramError
 from engine.errors import Conflict, Forbidden, Invalid, NotFound
-from engine.procedures import KeptElsewhere, NoneInForce, NotDeployable
+from engine.procedures import DoesNotFit, KeptElsewhere, NoneInForce, NotDeployable
 from engine.settings import processes_folder
 from tests.integration import diagrams, play
 
@@ -592,3 +594,45 @@ def test_the_shipped_procedures_are_installed_once(database, world, clock):
     with database.transaction() as connection:
         procedures.install_shipped(connection, processes_folder(), at=clock())
     assert states(database, clock()) == {1: "in_force"}
+
+
+# Pairs -----------------------------------------------------------------------------------------------------------
+
+
+# Flows, where they lead, and where they lead in a procedure whose releasing side agrees only after the retrieval.
+TURNED = (
+    ("request_release_to_await_release", "await_release", "announce_retrieval"),
+    ("change_enrolment_to_announce_retrieval", "announce_retrieval", "completed_receiving"),
+    ("announce_retrieval_to_completed_receiving", "completed_receiving", "await_release"),
+    ("releasing_authority_agrees_to_announce_agreement", "announce_agreement", "record_retrieved_received"),
+    ("announce_agreement_to_record_retrieved_received", "record_retrieved_received", "send_paper_file"),
+    ("record_retrieved_received_to_send_paper_file", "send_paper_file", "announce_agreement"),
+)
+
+
+def agrees_only_after_the_retrieval() -> bytes:
+    """The national procedure turned round: its halves fit each other, and no other half."""
+    text = diagrams.shipped("national").decode()
+    arrives = {target: flow for flow, _, target in TURNED}
+    for flow, target, new in TURNED:
+        text = re.sub(rf'(id="{flow}"[^>]* targetRef=)"{target}"', rf'\1"{new}"', text)
+        text = text.replace(f"<bpmn:incoming>{flow}<", f"<bpmn:incoming>new {arrives[target]}<")
+    return text.replace("<bpmn:incoming>new ", "<bpmn:incoming>").encode()
+
+
+def test_what_waits_for_ever_for_another_regimes_half_does_not_come_into_force(database, world, clock, editor):
+    version = upload(database, editor, agrees_only_after_the_retrieval(), clock(), regime="national")
+    assert not checks.blocks(version.findings())
+    with pytest.raises(DoesNotFit) as refused, database.transaction() as connection:
+        procedures.deploy(connection, editor, version.id, at=clock())
+    assert refused.value.values["regime"] == "安徽"
+    assert "release_requested" in refused.value.values["run"]
+    assert {finding.rule for finding in refused.value.findings} == {"deadlock"}
+    assert states(database, clock(), "national") == {1: "in_force", 2: "draft"}
+
+
+def test_what_fits_every_other_half_comes_into_force(database, world, clock, editor):
+    version = upload(database, editor, variant("national"), clock(), regime="national")
+    with database.transaction() as connection:
+        procedures.deploy(connection, editor, version.id, at=clock())
+    assert states(database, clock(), "national") == {1: "superseded", 2: "in_force"}
