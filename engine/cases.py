@@ -628,7 +628,8 @@ class Locked:
             "case_id": self.id, "instance_id": held.id, "key": opened.key, "version_id": held.version.id,
             "side": held.side, "node": node.id, "menu": node.menu("zh"), "party": party,
             "organisation_id": self.parties[party], "duty": node.duty, "state": "open", "opened_at": self.at,
-            "due_at": due.at if due else None, "due_provisional": bool(due and due.provisional),
+            "due_at": due.at if due else None, "due_provisional": bool(due and due.provisional), "closed_at": None,
+            "person_id": None, "values": None, "result": None, "opinion": None,
         }  # fmt: skip
 
     def _due(self, expression: str) -> workdays.Due:

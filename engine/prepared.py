@@ -90,7 +90,7 @@ Write = tuple[Prepared, Mapping[str, Any]]
 def run_together(connection: Connection, writes: Sequence[Write]) -> None:
     """Write rows that do not depend on each other: on PostgreSQL as one statement, elsewhere one after the other.
 
-    No two of the writes concern the same row. Those that insert into one table keep their order.
+    No two of the writes concern the same row. Those that insert the same columns into one table keep their order.
     """
     if connection.dialect.name != "postgresql" or len(writes) < 2:
         for prepared, values in writes:

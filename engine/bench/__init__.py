@@ -37,7 +37,7 @@ class Extent:
     reads: int
 
 
-FULL = Extent(rounds=500, warm_up=20, bulk=1_000, sizes=(1_000, 100_000, 1_000_000), reads=200)
+FULL = Extent(rounds=500, warm_up=20, bulk=1_000, sizes=(1_000, 100_000, 1_000_000), reads=60)
 QUICK = Extent(rounds=40, warm_up=20, bulk=100, sizes=(1_000, 10_000), reads=40)
 
 
