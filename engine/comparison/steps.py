@@ -144,17 +144,26 @@ class _Steps:
         assert event.attached_to is not None
         host, day = event.attached_to, _day(event)
         self._fold(host, f"timer {day}", event)
-        branch, waiting = [], [event.id]
+        branch: dict[str, Node] = {}
+        waiting = [event.id]
         while waiting:
             for flow in self.out[waiting.pop()]:
                 node = self.known[flow.target]
-                alone = all(self.host.get(other.source) == host for other in self.into[node.id])
-                if alone and node.id not in self.host and node.kind in _SERVICES | _SENDS | {"endEvent"}:
+                # Two timers of one task may set off the same.
+                alone = all(host in (self.host.get(id_), self.known[id_].attached_to) for id_ in self._sources(node))
+                if not alone or node.id in branch or node.kind not in _SERVICES | _SENDS | {"endEvent"}:
+                    continue
+                if node.id not in self.host:
                     self._fold(host, f"timer {day} {node.kind}", node)
-                    branch.append(node)
-                    waiting.append(node.id)
-        does = " ".join(sorted(filter(None, map(_service, branch))))
+                elif self.host[node.id] != host:
+                    continue
+                branch[node.id] = node
+                waiting.append(node.id)
+        does = " ".join(sorted(filter(None, map(_service, branch.values()))))
         self.gathered[host].reminders.append(Reminder(day, does, event.interrupting))
+
+    def _sources(self, node: Node) -> list[str]:
+        return [flow.source for flow in self.into[node.id]]
 
     def _fold_decision(self, node: Node) -> None:
         """The question behind a step, and the ways on which the case ends."""
