@@ -82,7 +82,7 @@ class Window:
             self.complaints.append(text)
 
     def violations(self) -> list[str]:
-        """What axe-core finds against the rules of accessibility."""
+        """What axe-core finds against the rules of accessibility on a page that has loaded."""
         # Evaluated by the debugger: the page's own Content-Security-Policy would refuse it.
         session = self.page.context.new_cdp_session(self.page)
         expression = (
@@ -92,6 +92,7 @@ class Window:
             "Runtime.evaluate", {"expression": expression, "awaitPromise": True, "returnByValue": True}
         )
         session.detach()
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         found: list[str] = answer["result"]["value"]
         return found
 

@@ -95,10 +95,11 @@ def address(application, serve, not_here):
 
 
 def enter(window, address, login="demo-school", path="/list"):
-    window.page.goto(f"{address}/login?next={path}")
-    window.page.click(f"button[value={login}]")
-    window.page.wait_for_load_state("networkidle")
-    return window.page
+    page = window.page
+    page.goto(f"{address}/login?next={path}")
+    with page.expect_navigation(wait_until="networkidle"):
+        page.click(f"main button[value={login}]")
+    return page
 
 
 PAGES = [
@@ -126,12 +127,11 @@ def test_every_page_is_accessible_and_fits(address, open_window, viewport, groun
     page = window.page
     page.goto(f"{address}/login")
     if language == "en":
-        page.click("form.locale button")
+        with page.expect_navigation(wait_until="networkidle"):
+            page.click("form.locale button")
     assert window.violations() == []
     for login, path in PAGES:
-        page.goto(f"{address}/login?next={path}")
-        page.click(f"main button[value={login}]")
-        page.wait_for_load_state("networkidle")
+        enter(window, address, login, path)
         assert (path, window.violations()) == (path, [])
         assert not window.is_wider_than_itself(), path
 

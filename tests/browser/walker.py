@@ -52,6 +52,12 @@ class Walker:
         target.click()
         self.efforts[self._party].clicks += 1
 
+    def follow(self, target: Locator) -> None:
+        """Click on what leads to another page, and look at that page when it has loaded."""
+        with self.page.expect_navigation():
+            self.click(target)
+        self.look(self.page)
+
     def enter(self, control: Locator, text: str) -> None:
         control.fill(text)
         self.efforts[self._party].entries += 1
@@ -67,21 +73,18 @@ class Walker:
         """From the login page to a saved application, for a student of another school whom the page offers."""
         page = self.page
         self.act_as(party)
-        self.click(page.locator(f"main button[value={login}]"))
-        self.click(page.locator(".head .actions a.primary"))
-        self.look(page)
+        self.follow(page.locator(f"main button[value={login}]"))
+        self.follow(page.locator(".head .actions a.primary"))
         example = page.locator(".examples form").filter(has=page.get_by_role("heading", name=former_school, exact=True))
-        self.click(example.locator("button"))
+        self.follow(example.locator("button"))
         grade, school_class = page.locator("#section-target select").all()
         self.choose(grade)
         page.locator("#section-target select").nth(1).locator("option").nth(1).wait_for(state="attached")
         self.choose(school_class)
         self.fill_in(page.locator("#application"))
-        self.look(page)
         self.steps.append((party, page.locator("h1").inner_text()))
-        self.click(page.locator("#application .decision-buttons .primary"))
+        self.follow(page.locator("#application .decision-buttons .primary"))
         page.wait_for_url(TRANSFER)
-        self.look(page)
 
     def go_on(self) -> bool:
         """Do the next step of the transfer in view as whoever has it. Whether there was one."""
@@ -92,16 +95,14 @@ class Walker:
         party = turn.inner_text()
         self.act_as(party)
         if turn.get_attribute("aria-current") is None:
-            self.click(turn)
+            self.follow(turn)
             expect(turn).to_have_attribute("aria-current", "true")
-        self.click(page.locator(".head .actions a.primary"))
+        self.follow(page.locator(".head .actions a.primary"))
         page.wait_for_url(TASK)
-        self.look(page)
         self.steps.append((party, page.locator("h1").inner_text()))
         self.fill_in(page.locator(".decision"))
-        self.click(page.locator(".decision .decision-buttons .primary"))
+        self.follow(page.locator(".decision .decision-buttons .primary"))
         page.wait_for_url(TRANSFER)
-        self.look(page)
         return True
 
     def fill_in(self, part: Locator) -> None:
