@@ -97,9 +97,11 @@ def _table(document: Any, table: Table) -> None:
     for row in table.rows:
         for cell, text in zip(drawn.add_row().cells, row, strict=True):
             _fill(cell, text)
-    for drawn_row in drawn.rows:
-        for cell, share in zip(drawn_row.cells, table.widths, strict=True):
-            cell.width = Emu(int(width * share))
+    # Word goes by the cells, others by the columns.
+    for column, share in zip(drawn.columns, table.widths, strict=True):
+        column.width = Emu(int(width * share))
+        for cell in column.cells:
+            cell.width = column.width
     document.add_paragraph()
 
 

@@ -169,7 +169,7 @@ function begin(button) {
   pause();
   comeNearer(run.side, run.moves[0].tokens[0] ?? run.moves[0].passed[0]);
   show(0);
-  document.getElementById("diagrams").scrollIntoView({ block: "start" });
+  pictures.querySelector(".side-picture").scrollIntoView({ block: "start" });
   part("next").focus({ preventScroll: true });
   // Whoever wants no motion goes on move by move.
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play();
@@ -190,6 +190,14 @@ if (player) {
     player.hidden = true;
   });
 }
+
+// What was calculated meanwhile must not push away what somebody has come to look at.
+document.addEventListener("htmx:beforeSwap", () => {
+  const top = () => pictures?.getBoundingClientRect().top ?? Infinity;
+  const before = top();
+  if (before > innerHeight) return;
+  document.addEventListener("htmx:afterSettle", () => requestAnimationFrame(() => scrollBy(0, top() - before)), { once: true });
+});
 
 // What is narrowed down stands in the address, so that it can be sent to a colleague.
 const filters = document.querySelector("form.filters");
