@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,7 +24,7 @@ from engine.bpmn import expressions, forms, runtime
 from engine.bpmn.catalogue import MESSAGES
 from engine.bpmn.graph import OWNER, Described, Node, Pool
 from engine.bpmn.runtime import Opened, Step
-from engine.db import UtcDateTime, fixed, metadata
+from engine.db import UtcDateTime, fixed, metadata, savepoint
 from engine.errors import N_, Conflict, NotFound, XuejiError
 from engine.keyset import Order, Place
 from engine.permissions import require
@@ -264,15 +265,11 @@ UNSTAFFED = Unstaffed.code
 class Call:
     """What a service task's work is given."""
 
-    connection: Connection
-    case_id: int
-    parties: Mapping[str, int]
+    locked: Locked
     # The party in whose lane the service task stands.
     party: str
     node: Node
     variables: Mapping[str, Any]
-    actor: Actor
-    at: datetime
 
 
 Service = Callable[[Call], Mapping[str, Any]]
@@ -292,7 +289,7 @@ class Kind:
     payload: Callable[[Locked, str], dict[str, Any]] = lambda locked, name: {}
     # A message has reached its side.
     arrived: Callable[[Locked, messages.Message], None] = _nothing
-    # The case has ended, and all of it is written.
+    # The case has ended, and all of it is written; what this adds is written after it.
     ended: Callable[[Locked], None] = _nothing
 
 
@@ -322,14 +319,6 @@ def sides(connection: Connection, actor: Actor, case_id: int) -> frozenset[str]:
     if row is None:
         raise NotFound
     return frozenset(side for side, stands in zip(("receiving", "releasing"), row, strict=True) if stands)
-
-
-def stand(connection: Connection, case_id: int, state: str) -> None:
-    """Say in the lists of all who may see a case where it stands now."""
-    _STAND.run(connection, {"of_case": case_id, "state": state})
-
-
-_STAND = Prepared(case_scope.update().where(case_scope.c.case_id == sa.bindparam("of_case")))
 
 
 def running(connection: Connection) -> dict[int, int]:
@@ -426,8 +415,7 @@ class _Instance:
 class Locked:
     """A case held by this transaction: steps its instances, carries their messages, and writes what became of it.
 
-    Nothing is written before `save`, so that one step costs few round trips; what services write themselves is written
-    at once.
+    Nothing of it is written before `save`, so that one step costs few round trips.
     """
 
     def __init__(self, connection: Connection, row: Any, actor: Actor, at: datetime) -> None:
@@ -448,8 +436,14 @@ class Locked:
         self._new_tasks: dict[tuple[int, int], dict[str, Any]] = {}
         # Timers armed in this transaction, by instance and element.
         self._new_deadlines: dict[tuple[int, str], dict[str, Any]] = {}
+        # Messages sent before this transaction that still wait, once they have been looked up, and those sent in it.
+        self._kept_messages: list[messages.Message] | None = None
+        self._sent: list[messages.Message] = []
         # Whatever else it changes; no two change the same row.
         self._writes: list[Write] = []
+        self._changes: dict[tuple[Any, ...], dict[str, Any]] = {}
+        # What its kind has read, and keeps as it is now until the transaction ends.
+        self.known: dict[str, Any] = {}
         # The human task completed last in this transaction: party, values, result and opinion.
         self.last: dict[str, Any] = {}
 
@@ -515,17 +509,13 @@ class Locked:
         if (held.id, opened.key) in self._new_tasks:
             self._new_tasks[held.id, opened.key].update(done)
         else:
-            self._writes.append((_CLOSE_TASK, {"of_task": task_id} | done))
+            self.write(_CLOSE_TASK, {"of_task": task_id} | done)
         self._cancel_timers(held, opened.node)
-        self._writes.append(
-            (
-                audit.NEW_ENTRY,
-                audit.entry(
-                    self.actor, "task.completed", "task", task_id, at=self.at, case_id=self.id,
-                    after={"node": opened.node, "side": side, "result": result},
-                ),
-            )
+        entry = audit.entry(
+            self.actor, "task.completed", "task", task_id, at=self.at, case_id=self.id,
+            after={"node": opened.node, "side": side, "result": result},
         )  # fmt: skip
+        self.write(audit.NEW_ENTRY, entry)
         step = runtime.complete(
             held.version.specification(side), held.state, self._service(held), opened.key, variables
         )
@@ -553,9 +543,23 @@ class Locked:
             # A delivery let the other pool send an answer; the loop below, one call up, will see to it.
             return
         self._delivering = True
-        while any(self._hand_over(item) for item in messages.waiting(self.connection, self.id)):
+        while any(self._hand_over(item) for item in self._waiting_messages()):
             pass
         self._delivering = False
+
+    def _waiting_messages(self) -> list[messages.Message]:
+        """In the order in which they were sent."""
+        if self._kept_messages is None:
+            self._kept_messages = messages.waiting(self.connection, self.id)
+        return [item for item in self._kept_messages + self._sent if item.state == "waiting"]
+
+    def record_message(self, name: str, sender: str, payload: dict[str, Any]) -> None:
+        """Send what nobody waits for any more, as whatever else still waits for that side: it is kept as recorded."""
+        item = messages.new(name, sender, payload, at=self.at)
+        for each in [item, *self._waiting_messages()]:
+            if each.to_side == item.to_side:
+                each.arrive("recorded", self.at)
+        self._sent.append(item)
 
     def cancel(self, outcome: str) -> None:
         """End every pool where it stands; what was decided so far is kept."""
@@ -564,18 +568,47 @@ class Locked:
                 self._took(held, runtime.cancel(held.version.specification(held.side), held.state), quiet=True)
             held.ended = True
             held.changed = True
-        self._writes.append((_CANCEL_DEADLINES, {"of_case": self.id, "state": "cancelled"}))
+        self.write(_CANCEL_DEADLINES, {"of_case": self.id, "state": "cancelled"})
         self._end(outcome)
 
-    def note(self, action: str, after: dict[str, Any]) -> None:
-        """Write an entry on the case itself, with everything else."""
-        entry = audit.entry(self.actor, action, "case", self.id, at=self.at, case_id=self.id, after=after)
-        self._writes.append((audit.NEW_ENTRY, entry))
+    # Whatever else is written with it
+
+    def note(self, action: str, after: Any = None, *, subject: str = "case") -> None:
+        """An entry on the case itself, under the name that its kind has for it."""
+        entry = audit.entry(self.actor, action, subject, self.id, at=self.at, case_id=self.id, after=after)
+        self.write(audit.NEW_ENTRY, entry)
+
+    def tell(self, told: Iterable[int], kind: str, values: Mapping[str, Any] | None = None) -> None:
+        """A notice for each of the organisations. `values` hold ids and codes, no personal data."""
+        for found in sorted(set(told)):
+            row = {
+                "organisation_id": found, "case_id": self.id, "kind": kind, "values": dict(values or {}), "at": self.at
+            }  # fmt: skip
+            self.write(_NEW_NOTICE, row)
+
+    def stand(self, state: str) -> None:
+        """Where the case stands now, in the lists of all who may see it."""
+        self.change(_STAND, {"of_case": self.id}, state=state)
+
+    def write(self, statement: Prepared, values: Mapping[str, Any]) -> None:
+        """Another row, which nothing else in this transaction writes."""
+        self._writes.append((statement, values))
+
+    def change(self, statement: Prepared, of: Mapping[str, Any], **values: Any) -> None:
+        """Of a row, which is named by the parameters `of`, these values. Its changes are written as one."""
+        self._changes.setdefault((statement, *of.values()), dict(of)).update(values)
 
     def save(self) -> None:
         """Write everything. The case's revision rises."""
         if self.state == "open":
             self._end_if_over()
+        self._write_all()
+        if self._just_ended:
+            self._just_ended = False
+            self.kind.ended(self)
+            self._write_all()
+
+    def _write_all(self) -> None:
         writes: list[Write] = []
         if self._just_ended:
             ended = {"state": self.state, "outcome": self.outcome, "ended_at": self.at}
@@ -590,11 +623,12 @@ class Locked:
                 writes.append((_SAVE_INSTANCE, {"of_instance": held.id} | row))
         writes += [(_NEW_TASK, row) for row in self._new_tasks.values()]
         writes += [(_NEW_DEADLINE, row) for row in self._new_deadlines.values()]
+        arrived = [item for item in self._kept_messages or [] if item.state != "waiting"]
+        writes += [messages.written(item, self.id) for item in arrived + self._sent]
+        writes += [(statement, values) for (statement, *_), values in self._changes.items()]
         run_together(self.connection, writes + self._writes)
-        self._writes, self._new_tasks, self._new_deadlines = [], {}, {}
-        if self._just_ended:
-            self._just_ended = False
-            self.kind.ended(self)
+        self._writes, self._changes, self._new_tasks, self._new_deadlines = [], {}, {}, {}
+        self._kept_messages, self._sent = None, []
 
     # What a step did
 
@@ -644,7 +678,7 @@ class Locked:
         if (held.id, key) in self._new_tasks:
             self._new_tasks[held.id, key].update(dropped)
             return
-        self._writes.append((_DROP_TASK, {"of_instance": held.id, "of_key": key} | dropped))
+        self.write(_DROP_TASK, {"of_instance": held.id, "of_key": key} | dropped)
 
     def _arm(self, held: _Instance, timer: Opened) -> None:
         pool = held.version.pool(held.side)
@@ -677,7 +711,7 @@ class Locked:
                 self._new_deadlines[held.id, node_id]["state"] = "cancelled"
             else:
                 cancelled = {"of_instance": held.id, "of_node": node_id, "state": "cancelled"}
-                self._writes.append((_CANCEL_DEADLINE, cancelled))
+                self.write(_CANCEL_DEADLINE, cancelled)
 
     def _note_failures(self, held: _Instance, step: Step) -> None:
         """Bring an instance's incidents up to date: what failed, failed again, or went on. One for each element."""
@@ -719,23 +753,29 @@ class Locked:
             service = self.kind.services.get(node.topic)
             if service is None:
                 raise XuejiError(N_("This kind of case has no service %(topic)s."), topic=node.topic)
-            call = Call(
-                self.connection, self.id, self.parties, held.version.pool(held.side).party(node.id), node, variables,
-                self.actor, self.at,
-            )  # fmt: skip
-            with self.connection.begin_nested():
-                return service(call)
+            with self._attempt():
+                return service(Call(self, held.version.pool(held.side).party(node.id), node, variables))
 
         return run
+
+    @contextmanager
+    def _attempt(self) -> Iterator[None]:
+        """What a service has done is undone where it fails, here as in the database."""
+        writes, known = list(self._writes), dict(self.known)
+        changes = {row: dict(values) for row, values in self._changes.items()}
+        try:
+            with savepoint(self.connection):
+                yield
+        except BaseException:
+            self._writes, self._changes, self.known = writes, changes, known
+            raise
 
     def _send(self, held: _Instance, node_id: str) -> None:
         pool = held.version.pool(held.side)
         event = pool.by_id[node_id].event
         assert event is not None
-        messages.send(
-            self.connection, self.id, event.message, pool.party(node_id),
-            self.kind.payload(self, event.message), at=self.at,
-        )  # fmt: skip
+        payload = self.kind.payload(self, event.message)
+        self._sent.append(messages.new(event.message, pool.party(node_id), payload, at=self.at))
 
     def _hand_over(self, item: messages.Message) -> bool:
         """Deliver one message, or leave it where it is. Whether it has gone."""
@@ -751,7 +791,7 @@ class Locked:
         # An optional message is never waited for, so nobody will ever take it: it is recorded at once.
         if step is None and not held.ended and MESSAGES[item.name].required:
             return False
-        messages.mark(self.connection, item.id, "delivered" if step else "recorded", at=self.at)
+        item.arrive("delivered" if step else "recorded", self.at)
         self.kind.arrived(self, item)
         if step is not None:
             self._took(held, step)
@@ -773,8 +813,8 @@ class Locked:
         for held in self._all():
             if not held.ended:
                 held.ended = held.changed = True
-        self._writes.append((_RESOLVE_INCIDENTS, {"of_case": self.id, "resolved_at": self.at}))
-        self._writes.append((_STAND, {"of_case": self.id, "state": outcome}))
+        self.write(_RESOLVE_INCIDENTS, {"of_case": self.id, "resolved_at": self.at})
+        self.stand(outcome)
 
 
 _INSTANCE_COLUMNS = (
@@ -802,6 +842,7 @@ _CASE_COLUMNS = (
 _NEW_CASE = Prepared(case.insert().returning(*_CASE_COLUMNS))
 _NEW_INSTANCE = Prepared(instance.insert().returning(*_INSTANCE_COLUMNS))
 _NEW_SCOPE = Prepared(case_scope.insert())
+_STAND = Prepared(case_scope.update().where(case_scope.c.case_id == sa.bindparam("of_case")))
 # What they set is in the values that they are run with.
 _END_CASE = Prepared(case.update().where(case.c.id == sa.bindparam("of_case")))
 _SAVE_INSTANCE = Prepared(instance.update().where(instance.c.id == sa.bindparam("of_instance")))
@@ -831,11 +872,10 @@ def create(
     kind: str,
     versions: Mapping[str | None, Version],
     parties: Mapping[str, int],
-    scope: Iterable[dict[str, Any]],
     *,
     at: datetime,
 ) -> Locked:
-    """A new case, held and not yet started. `scope` has the rows of `case_scope` without their case."""
+    """A new case, held and not yet started. Who may see it, the caller says."""
     new = {
         "kind": kind, "state": "open", "outcome": None, "parties": dict(parties), "started_by": actor.person_id,
         "started_at": at,
@@ -847,12 +887,6 @@ def create(
         }  # fmt: skip
         locked._hold(_NEW_INSTANCE.first(connection, row))
     locked._complete_set = True
-    # Written with the first step, unless that step reads it.
-    seen = [(_NEW_SCOPE, {"state": "open", "case_id": locked.id} | row) for row in scope]
-    if None in versions:
-        locked._writes += seen
-    else:
-        run_together(connection, seen)
     return locked
 
 
@@ -950,8 +984,9 @@ def start_plain(
     assert pool.start is not None
     assert actor.organisation_id is not None
     checked = forms.check(pool.start.form, values)
-    scope = [{"organisation_id": actor.organisation_id, "receiving": False, "releasing": False}]
-    locked = create(connection, actor, version.kind, {None: version}, {OWNER: actor.organisation_id}, scope, at=at)
+    locked = create(connection, actor, version.kind, {None: version}, {OWNER: actor.organisation_id}, at=at)
+    scope = {"organisation_id": actor.organisation_id, "case_id": locked.id, "receiving": False, "releasing": False}
+    locked.write(_NEW_SCOPE, scope | {"state": "open"})
     locked.start(None, forms.process_variables(pool.start.form, checked))
     locked.note("case.started", {"kind": version.kind, "version": version.id})
     locked.save()
@@ -1293,21 +1328,6 @@ def _unstaffed_task(instance_id: sa.ColumnElement[Any], node: sa.ColumnElement[A
         task.c.state == "open",
         _nobody_holds(task.c.organisation_id, task.c.duty),
     )
-
-
-def tell(
-    connection: Connection,
-    organisations: Iterable[int],
-    case_id: int,
-    kind: str,
-    values: Mapping[str, Any] | None = None,
-    *,
-    at: datetime,
-) -> None:
-    """Leave a notice for each of the organisations. `values` hold ids and codes, no personal data."""
-    for found in sorted(set(organisations)):
-        row = {"organisation_id": found, "case_id": case_id, "kind": kind, "values": dict(values or {}), "at": at}
-        _NEW_NOTICE.run(connection, row)
 
 
 _NEW_NOTICE = Prepared(notice.insert())

@@ -155,6 +155,19 @@ def _begin_sqlite(connection: Connection) -> None:
 # Any driver ------------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """What is written in the block is undone when it raises; the transaction itself goes on."""
+    execute(connection, "SAVEPOINT attempt", ())
+    try:
+        yield
+    except BaseException:
+        execute(connection, "ROLLBACK TO SAVEPOINT attempt", ())
+        execute(connection, "RELEASE SAVEPOINT attempt", ())
+        raise
+    execute(connection, "RELEASE SAVEPOINT attempt", ())
+
+
 def execute(connection: Connection, sql: str, values: Any) -> Any:
     """Have the driver itself execute a statement in its own words, and answer its cursor, to be read before the next.
 

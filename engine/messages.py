@@ -1,7 +1,7 @@
 """The exchange contract: what the two pools of a case say to each other, kept, delivered once, and shown in time.
 
 A message for a pool that does not wait for it yet is kept until it does; one that a finished pool gets is recorded.
-Later the same rows travel between two deployments: a message carries its own id, and a second arrival changes nothing.
+Later the same rows travel between two deployments: each message carries an id of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from engine.bpmn.catalogue import MESSAGES
 from engine.db import UtcDateTime, metadata
 from engine.errors import N_, Invalid
-from engine.prepared import Prepared
+from engine.prepared import Prepared, Write
 
 message = sa.Table(
     "message",
@@ -46,11 +46,12 @@ class UnknownMessage(Invalid):
     message = N_("“%(name)s” is no message of the exchange contract.")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Message:
     """One message of a case."""
 
-    id: int
+    # None before it is written.
+    id: int | None
     name: str
     to_side: str
     sender: str
@@ -59,26 +60,30 @@ class Message:
     state: str
     arrived_at: datetime | None
 
+    def arrive(self, state: str, at: datetime) -> None:
+        """It is `delivered`, or `recorded` where nobody waits for it."""
+        self.state, self.arrived_at = state, at
 
-def send(
-    connection: Connection, case_id: int, name: str, sender: str, payload: dict[str, Any], *, at: datetime,
-    uid: str | None = None,
-) -> bool:  # fmt: skip
-    """Keep a message for its side. False when it has been here before. Raises `UnknownMessage`."""
+
+def new(name: str, sender: str, payload: dict[str, Any], *, at: datetime) -> Message:
+    """A message that its side has not had yet. Raises `UnknownMessage`."""
     contract = MESSAGES.get(name)
     if contract is None:
         raise UnknownMessage(name=name)
-    if uid is not None and connection.scalar(sa.select(message.c.id).where(message.c.uid == uid)) is not None:
-        return False
-    _NEW_MESSAGE.run(
-        connection,
-        {
-            "uid": uid or uuid.uuid4().hex, "case_id": case_id, "name": name, "sender": sender, "payload": payload,
-            "sent_at": at, "to_side": "releasing" if contract.sender == "receiving" else "receiving",
-            "state": "waiting",
-        },
-    )  # fmt: skip
-    return True
+    to_side = "releasing" if contract.sender == "receiving" else "receiving"
+    return Message(None, name, to_side, sender, payload, at, "waiting", None)
+
+
+def written(item: Message, case_id: int) -> Write:
+    """A message of a case as what is to be written: a new row, or what has become of one."""
+    arrived = {"state": item.state, "arrived_at": item.arrived_at}
+    if item.id is not None:
+        return _MARK, {"of_message": item.id} | arrived
+    sent = {
+        "uid": uuid.uuid4().hex, "case_id": case_id, "name": item.name, "sender": item.sender,
+        "payload": item.payload, "sent_at": item.sent_at, "to_side": item.to_side,
+    }  # fmt: skip
+    return _NEW_MESSAGE, sent | arrived
 
 
 def waiting(connection: Connection, case_id: int) -> list[Message]:
@@ -89,11 +94,6 @@ def waiting(connection: Connection, case_id: int) -> list[Message]:
 def of_case(connection: Connection, case_id: int) -> list[Message]:
     """All messages of a case, in time."""
     return [Message(*row) for row in _OF_CASE.rows(connection, {"of_case": case_id})]
-
-
-def mark(connection: Connection, message_id: int, state: str, *, at: datetime) -> None:
-    """Say that a message was delivered or recorded."""
-    _MARK.run(connection, {"of_message": message_id, "state": state, "arrived_at": at})
 
 
 _of_case = (

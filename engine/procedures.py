@@ -384,16 +384,16 @@ def in_force(connection: Connection, regime_key: str, kind: str, *, at: datetime
     return load(connection, found.id)
 
 
-_IN_FORCE = Prepared(
+_newest = (
     sa.select(procedure_version.c.id)
-    .where(
-        procedure_version.c.regime == sa.bindparam("of_regime"),
-        procedure_version.c.kind == sa.bindparam("of_kind"),
-        procedure_version.c.state == "deployed",
-        procedure_version.c.effective_from <= sa.bindparam("at"),
-    )
+    .where(procedure_version.c.state == "deployed", procedure_version.c.effective_from <= sa.bindparam("at"))
     .order_by(procedure_version.c.effective_from.desc(), procedure_version.c.number.desc())
     .limit(sa.literal_column("1"))
+)
+_IN_FORCE = Prepared(
+    _newest.where(
+        procedure_version.c.regime == sa.bindparam("of_regime"), procedure_version.c.kind == sa.bindparam("of_kind")
+    )
 )
 
 
@@ -499,13 +499,54 @@ _REGIMES = Prepared(sa.select(regime).order_by(regime.c.position, regime.c.key))
 _RULES = Prepared(sa.select(regime_rule).order_by(regime_rule.c.province.desc(), regime_rule.c.move))
 
 
+@dataclass(frozen=True)
+class Route:
+    """Under what a side of a transfer that begins now would run."""
+
+    rule: Rule
+    regime: Regime
+    version: Version
+
+
+def routes(connection: Connection, provinces: Iterable[str], *, within: bool, at: datetime) -> dict[str, Route]:
+    """The route of a side in each of the provinces. Raises `NoneInForce` where there is none."""
+    rows = {row.province: row for row in _ROUTES.rows(connection, {"of_move": _move(within), "at": at})}
+    found = {}
+    for province in provinces:
+        row = rows.get(province) or rows.get(EVERYWHERE)
+        if row is None or row.version_id is None:
+            raise NoneInForce
+        found[province] = Route(
+            Rule(row.province, row.move, row.regime, row.basis, row.reason),
+            Regime(row.regime, row.name, row.name_en, row.closed_from, row.closed_until),
+            load(connection, row.version_id),
+        )
+    return found
+
+
+_ROUTES = Prepared(
+    sa.select(
+        regime_rule,
+        *regime.c["name", "name_en", "closed_from", "closed_until"],
+        _newest.where(
+            procedure_version.c.regime == regime_rule.c.regime, procedure_version.c.kind == TRANSFER
+        ).scalar_subquery().label("version_id"),
+    )
+    .join(regime, regime.c.key == regime_rule.c.regime)
+    .where(regime_rule.c.move == sa.bindparam("of_move"))
+)  # fmt: skip
+
+
 def rule_for(connection: Connection, province: str, *, within: bool) -> Rule:
     """The rule that says under which regime a side in `province` runs. Raises `NoneInForce` without any."""
-    move = "within" if within else "across"
-    found = {rule.province: rule for rule in rules(connection) if rule.move == move}
+    found = {rule.province: rule for rule in rules(connection) if rule.move == _move(within)}
     if province not in found and EVERYWHERE not in found:
         raise NoneInForce
     return found.get(province) or found[EVERYWHERE]
+
+
+def _move(within: bool) -> str:
+    return "within" if within else "across"
 
 
 def serving(connection: Connection, province: str, kind: str, *, at: datetime) -> list[Version]:

@@ -5,7 +5,6 @@ Counters change in one conditional UPDATE each, so that of two who want the last
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -121,40 +120,35 @@ def vacancies(connection: Connection, school_id: int) -> list[Vacancies]:
 
 def reserve(connection: Connection, class_id: int) -> None:
     """Promise a place to a pending transfer. Raises `NoVacancy`."""
-    _count(connection, class_id, _has_vacancies(1), NoVacancy, reserved=school_class.c.reserved + 1)
+    _count(connection, class_id, _RESERVE, NoVacancy)
 
 
 def free(connection: Connection, class_id: int) -> None:
     """Give a promised place back. Raises `NothingReserved`."""
-    _count(connection, class_id, school_class.c.reserved > 0, NothingReserved, reserved=school_class.c.reserved - 1)
+    _count(connection, class_id, _FREE, NothingReserved)
 
 
 def enrol_reserved(connection: Connection, class_id: int) -> None:
     """The promised place is taken. Raises `NothingReserved`."""
-    _count(
-        connection,
-        class_id,
-        school_class.c.reserved > 0,
-        NothingReserved,
-        reserved=school_class.c.reserved - 1,
-        enrolled=school_class.c.enrolled + 1,
-    )
+    _count(connection, class_id, _ENROL_RESERVED, NothingReserved)
 
 
 def enrol(connection: Connection, class_id: int, *, heads: int = 1) -> None:
     """Places are taken that nobody had reserved, all or none. Raises `NoVacancy`."""
-    _count(connection, class_id, _has_vacancies(heads), NoVacancy, enrolled=school_class.c.enrolled + heads)
+    _count(connection, class_id, _ENROL, NoVacancy, heads=heads)
 
 
 def leave(connection: Connection, class_id: int) -> None:
     """A student leaves; the place is free at once. Raises `NobodyEnrolled`."""
-    _count(connection, class_id, school_class.c.enrolled > 0, NobodyEnrolled, enrolled=school_class.c.enrolled - 1)
+    _count(connection, class_id, _LEAVE, NobodyEnrolled)
 
 
-def lock(connection: Connection, class_ids: Iterable[int]) -> None:
-    """Lock classes in one order for all, before counting in several: or two students changing places would deadlock."""
-    wanted = school_class.c.id.in_(list(class_ids))
-    connection.execute(sa.select(school_class.c.id).where(wanted).order_by(school_class.c.id).with_for_update()).all()
+def lock(connection: Connection, one: int, other: int) -> dict[int, SchoolClass]:
+    """Lock two classes in one order for all, before counting in both: or two students changing places would deadlock.
+
+    Answers them by their ids.
+    """
+    return {row.id: SchoolClass(*row) for row in _LOCK.rows(connection, {"one": one, "other": other})}
 
 
 def add(
@@ -182,8 +176,7 @@ def set_capacity(connection: Connection, actor: Actor, class_id: int, *, capacit
     """Change how many places there are. Raises `CapacityTooSmall` below those taken and reserved."""
     before = get(connection, class_id)
     organisations.require_administration(connection, actor, before.school_id)
-    taken = school_class.c.enrolled + school_class.c.reserved
-    _count(connection, class_id, taken <= capacity, CapacityTooSmall, capacity=capacity)
+    _count(connection, class_id, _SET_CAPACITY, CapacityTooSmall, places=capacity)
     audit.record(
         connection,
         actor,
@@ -196,19 +189,32 @@ def set_capacity(connection: Connection, actor: Actor, class_id: int, *, capacit
     )
 
 
-def _has_vacancies(heads: int) -> sa.ColumnElement[bool]:
-    return school_class.c.enrolled + school_class.c.reserved + heads <= school_class.c.capacity
+_enrolled, _reserved = school_class.c.enrolled, school_class.c.reserved
+_heads, _places = sa.bindparam("heads", type_=sa.Integer), sa.bindparam("places", type_=sa.Integer)
 
 
-def _count(
-    connection: Connection,
-    class_id: int,
-    condition: sa.ColumnElement[bool],
-    otherwise: type[Conflict],
-    **values: Any,
-) -> None:
-    """Change a class if the condition holds. Raises `otherwise` where it does not, `NotFound` without the class."""
-    change = school_class.update().where(school_class.c.id == class_id, condition).values(**values)
-    if connection.scalar(change.returning(school_class.c.id)) is None:
+def _counted(condition: sa.ColumnElement[bool], **values: Any) -> Prepared:
+    """A change of a class where a condition holds."""
+    of = school_class.c.id == sa.bindparam("of_class")
+    return Prepared(school_class.update().where(of, condition).values(**values).returning(school_class.c.id))
+
+
+_RESERVE = _counted(_enrolled + _reserved < school_class.c.capacity, reserved=_reserved + 1)
+_FREE = _counted(_reserved > 0, reserved=_reserved - 1)
+_ENROL_RESERVED = _counted(_reserved > 0, reserved=_reserved - 1, enrolled=_enrolled + 1)
+_ENROL = _counted(_enrolled + _reserved + _heads <= school_class.c.capacity, enrolled=_enrolled + _heads)
+_LEAVE = _counted(_enrolled > 0, enrolled=_enrolled - 1)
+_SET_CAPACITY = _counted(_enrolled + _reserved <= _places, capacity=_places)
+_LOCK = Prepared(
+    sa.select(school_class)
+    .where(school_class.c.id.in_([sa.bindparam("one"), sa.bindparam("other")]))
+    .order_by(school_class.c.id)
+    .with_for_update()
+)
+
+
+def _count(connection: Connection, class_id: int, change: Prepared, otherwise: type[Conflict], **values: Any) -> None:
+    """Change a class if it may be. Raises `otherwise` where it may not, `NotFound` without the class."""
+    if change.first(connection, {"of_class": class_id} | values) is None:
         get(connection, class_id)
         raise otherwise

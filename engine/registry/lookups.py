@@ -16,7 +16,7 @@ from engine.errors import N_, NotFound, TooMany
 from engine.prepared import Prepared
 from engine.registry import divisions, numbers, students
 from engine.registry.students import Summary
-from engine.registry.tables import student, student_lookup
+from engine.registry.tables import student_lookup
 
 
 class StudentNotFound(NotFound):
@@ -108,10 +108,8 @@ def is_about(number_hash: str, number: str) -> bool:
 
 
 def _find(connection: Connection, number: str, name: str, within: str | int) -> Summary | None:
-    column = students.number_column(number)
-    same_number = sa.select(student.c.id).where(column == numbers.normalise(number))
-    found = students.summaries(connection, connection.scalars(same_number).all())
-    matching = (each for each in found.values() if students.same_name(each.name, name) and _stands(each, within))
+    found = students.with_number(connection, number)
+    matching = (each for each in found if students.same_name(each.name, name) and _stands(each, within))
     return next(matching, None)
 
 

@@ -108,6 +108,11 @@ def superior(connection: Connection, organisation_id: int) -> Organisation | Non
     return get(connection, parent_id) if parent_id is not None else None
 
 
+def parents(connection: Connection, one: int, other: int) -> dict[int, int | None]:
+    """The authorities in charge of two organisations, by the organisations' ids."""
+    return {row.id: row.parent_id for row in _PARENTS.rows(connection, {"one": one, "other": other})}
+
+
 def superiors(connection: Connection, organisation_id: int) -> list[Organisation]:
     """All authorities above it, the nearest first."""
     above = sa.and_(
@@ -120,7 +125,8 @@ def superiors(connection: Connection, organisation_id: int) -> list[Organisation
 
 def with_superiors(connection: Connection, organisation_ids: Iterable[int]) -> set[int]:
     """The ids of these organisations and of everybody above them: all who may know of what they do."""
-    return {row.ancestor_id for each in organisation_ids for row in _ABOVE.rows(connection, {"of_id": each})}
+    wanted = organisation_ancestor.c.descendant_id.in_(list(organisation_ids))
+    return set(connection.scalars(sa.select(organisation_ancestor.c.ancestor_id).where(wanted)))
 
 
 def governs(connection: Connection, ancestor_id: int, organisation_id: int) -> bool:
@@ -260,8 +266,10 @@ def require_jurisdiction(connection: Connection, actor: Actor, organisation_id: 
 
 _NAME = organisation.c.name
 _BY_ID = Prepared(sa.select(organisation).where(organisation.c.id == sa.bindparam("of_id")))
-_ABOVE = Prepared(
-    sa.select(organisation_ancestor.c.ancestor_id).where(organisation_ancestor.c.descendant_id == sa.bindparam("of_id"))
+_PARENTS = Prepared(
+    sa.select(organisation.c.id, organisation.c.parent_id).where(
+        organisation.c.id.in_([sa.bindparam("one"), sa.bindparam("other")])
+    )
 )
 
 

@@ -19,7 +19,7 @@ from engine import audit
 from engine.audit import Actor
 from engine.errors import N_, Conflict, Invalid, NotFound
 from engine.prepared import Prepared
-from engine.registry import classes, organisations
+from engine.registry import organisations
 from engine.registry.tables import electronic_record, record_part
 
 KINDS = ("基本信息", "家庭成员", "成绩", "评价", "奖惩", "体质健康", "异动")
@@ -166,9 +166,12 @@ def verify(connection: Connection, record_id: int) -> None:
 
 def intact(connection: Connection, record_id: int) -> bool:
     """Whether every part and the whole are what was sealed."""
-    expected = _row(connection, record_id).hash
-    rows = _PARTS.rows(connection, {"of_record": record_id})
-    return all(row.hash == _hash(_part(row)) for row in rows) and _seal(row.hash for row in rows) == expected
+    return _fits(connection, _row(connection, record_id))
+
+
+def _fits(connection: Connection, record: Any) -> bool:
+    rows = _PARTS.rows(connection, {"of_record": record.id})
+    return all(row.hash == _hash(_part(row)) for row in rows) and _seal(row.hash for row in rows) == record.hash
 
 
 def view(connection: Connection, actor: Actor, record_id: int, *, at: datetime, case_id: int | None = None) -> Record:
@@ -206,7 +209,7 @@ def retrieve(
     *,
     student_id: int,
     from_school_id: int,
-    to_class_id: int,
+    to_school_id: int,
     case_id: int,
     at: datetime,
 ) -> RetrievedRecord:
@@ -221,8 +224,8 @@ def retrieve(
         return RetrievedRecord(_hash_at_retrieval(connection, done), done.id)
     if old is None or old.school_id != from_school_id:
         raise RecordMissing
-    verify(connection, old.id)
-    to_school_id = classes.get(connection, to_class_id).school_id
+    if not _fits(connection, old):
+        raise RecordDamaged
     _update(connection, old.id, state="backup")
     copied = {"hash": old.hash, "origin_record_id": old.id, "case_id": case_id}
     new_id = _insert(connection, student_id=student_id, school_id=to_school_id, created_at=at, **copied)
@@ -297,10 +300,18 @@ def _part_row(record_id: int, part: Part) -> dict[str, Any]:
 
 
 def _copy_parts(connection: Connection, old_id: int, new_id: int) -> None:
-    columns = ("kind", "title", "content", "hash")
-    parts = sa.select(sa.literal(new_id), *(record_part.c[name] for name in columns))
-    copied = parts.where(record_part.c.record_id == old_id).order_by(record_part.c.id)
-    connection.execute(record_part.insert().from_select(["record_id", *columns], copied))
+    _COPY_PARTS.run(connection, {"new_record": new_id, "of_record": old_id})
+
+
+_COPIED = ("kind", "title", "content", "hash")
+_COPY_PARTS = Prepared(
+    record_part.insert().from_select(
+        ["record_id", *_COPIED],
+        sa.select(sa.bindparam("new_record", type_=sa.Integer), *(record_part.c[name] for name in _COPIED))
+        .where(record_part.c.record_id == sa.bindparam("of_record"))
+        .order_by(record_part.c.id),
+    )
+)
 
 
 def _part(row: Any) -> Part:

@@ -5,6 +5,7 @@ Lists and the other side see a `Summary`, masked; a full `Student` comes from `v
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -156,6 +157,12 @@ def summaries(connection: Connection, student_ids: Iterable[int]) -> dict[int, S
     return {row.id: _summary(row) for row in connection.execute(_select(student.c.id.in_(list(student_ids))))}
 
 
+def with_number(connection: Connection, number: str) -> list[Summary]:
+    """The masked summaries of those who have this number, of whichever kind. Who may know of them, the caller asks."""
+    found = _WITH_NUMBER[number_column(number).name]
+    return [_summary(row) for row in found.rows(connection, {"number": numbers.normalise(number)})]
+
+
 def view(connection: Connection, actor: Actor, student_id: int, *, at: datetime, case_id: int | None = None) -> Student:
     """The full student; that it was seen, by whom and for which case, is logged.
 
@@ -226,7 +233,7 @@ def check(
     What the application says (number, name, releasing school) is compared with the record where it is given. Whether
     the student is in another open transfer, the caller knows.
     """
-    row = _BY_ID.first(connection, {"of_id": student_id})
+    row = _TO_CHECK.first(connection, {"of_id": student_id})
     if row is None:
         return [DATA_DIFFER]
     failures = []
@@ -236,16 +243,20 @@ def check(
         failures.append(BUSINESS_OPEN)
     if row.problem:
         failures.append(PROBLEM_RECORD)
-    if row.status not in movable_statuses(connection):
+    if not (_movable_by_table().get(row.status) if row.movable is None else row.movable):
         failures.append(STATUS_STAYS)
     return failures
 
 
 def movable_statuses(connection: Connection) -> frozenset[str]:
     """The statuses in which a student may be transferred: the table's, with an administrator's changes over them."""
-    movable = {row["code"]: row["movable"] == "1" for row in codes.rows("status")}
-    movable.update({row.status: row.movable for row in _MOVABLE.rows(connection, {})})
-    return frozenset(status for status, may_move in movable.items() if may_move)
+    changed = {row.status: row.movable for row in connection.execute(sa.select(movable_status))}
+    return frozenset(status for status, may_move in (_movable_by_table() | changed).items() if may_move)
+
+
+@functools.cache
+def _movable_by_table() -> dict[str, bool]:
+    return {row["code"]: row["movable"] == "1" for row in codes.rows("status")}
 
 
 def set_movable(connection: Connection, actor: Actor, status: str, *, movable: bool, at: datetime) -> None:
@@ -273,8 +284,8 @@ def change_enrolment(
         return int(done.id)
     if old is None:
         raise NotEnrolled
-    school_id, grade = _class(connection, to_class_id)
-    classes.lock(connection, (old.class_id, to_class_id))
+    to_class = classes.lock(connection, old.class_id, to_class_id)[to_class_id]
+    school_id, grade = to_class.school_id, to_class.grade
     classes.leave(connection, old.class_id)
     classes.enrol_reserved(connection, to_class_id)
     ended = {"current": False, "until_date": _day(at)}
@@ -354,7 +365,9 @@ def _select(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return sa.select(*_COLUMNS, *_PLACE).select_from(joined).where(condition)
 
 
-_BY_ID = Prepared(_select(student.c.id == sa.bindparam("of_id")))
+_changed = sa.select(movable_status.c.movable).where(movable_status.c.status == student.c.status).scalar_subquery()
+_TO_CHECK = Prepared(_select(student.c.id == sa.bindparam("of_id")).add_columns(_changed.label("movable")))
+_WITH_NUMBER = {name: Prepared(_select(student.c[name] == sa.bindparam("number"))) for name in _NUMBERS}
 _ENROLLED = Prepared(
     sa.select(enrolment)
     .where(enrolment.c.student_id == sa.bindparam("of_student"), enrolment.c.current)
@@ -363,16 +376,15 @@ _ENROLLED = Prepared(
 _ENROLLED_BY = Prepared(sa.select(enrolment.c.id).where(enrolment.c.case_id == sa.bindparam("of_case")))
 _END_ENROLMENT = Prepared(enrolment.update().where(enrolment.c.id == sa.bindparam("of_id")))
 _ENROL = Prepared(enrolment.insert().returning(enrolment.c.id))
-_MOVABLE = Prepared(sa.select(movable_status))
 
 
-def _place(row: sa.Row[Any]) -> Place | None:
+def _place(row: Any) -> Place | None:
     if row.school_id is None:
         return None
-    return Place(**{column.name: row._mapping[column.name] for column in _PLACE})
+    return Place(**{column.name: getattr(row, column.name) for column in _PLACE})
 
 
-def _summary(row: sa.Row[Any]) -> Summary:
+def _summary(row: Any) -> Summary:
     return Summary(
         id=row.id,
         name=row.name,

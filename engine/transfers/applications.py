@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine import audit, cases, inbox, permissions, procedures
+from engine import cases, inbox, permissions, procedures
 from engine.audit import Actor
 from engine.bpmn import forms
 from engine.bpmn.forms import FieldError, Values
@@ -27,6 +27,7 @@ from engine.registry import classes, divisions, lookups, numbers, organisations,
 from engine.registry.numbers import NumberInvalid, NumberUnrecognised
 from engine.registry.organisations import Organisation
 from engine.registry.students import DATA_DIFFER, CheckFailure, Summary
+from engine.registry.tables import organisation_ancestor
 from engine.transfers import attachments, drafts
 from engine.transfers.tables import RECEIVING, RELEASING, transfer
 from engine.transfers.values import id_of
@@ -149,21 +150,13 @@ def prepare(connection: Connection, actor: Actor, origin_province: str, *, at: d
         raise SchoolClosed
     assert school.province_code is not None
     within = school.province_code == origin_province
-    receiving_rule = procedures.rule_for(connection, school.province_code, within=within)
-    releasing_rule = procedures.rule_for(connection, origin_province, within=within)
-    regime = procedures.regimes(connection)[receiving_rule.regime]
+    routes = procedures.routes(connection, (school.province_code, origin_province), within=within, at=at)
+    receiving, releasing = routes[school.province_code], routes[origin_province]
     closed = None
-    if regime.is_closed(at.astimezone(SHANGHAI).date()):
-        closed = Closed(closed_from=regime.closed_from, closed_until=regime.closed_until)
+    if receiving.regime.is_closed(at.astimezone(SHANGHAI).date()):
+        closed = Closed(closed_from=receiving.regime.closed_from, closed_until=receiving.regime.closed_until)
     return Application(
-        school,
-        origin_province,
-        within,
-        receiving_rule,
-        releasing_rule,
-        procedures.in_force(connection, receiving_rule.regime, "transfer", at=at),
-        procedures.in_force(connection, releasing_rule.regime, "transfer", at=at),
-        closed,
+        school, origin_province, within, receiving.rule, releasing.rule, receiving.version, releasing.version, closed
     )
 
 
@@ -281,13 +274,14 @@ def _wrong_origin(connection: Connection, application: Application, bound: Mappi
     return errors
 
 
-def _wrong_target(connection: Connection, application: Application, bound: Mapping[str, Any]) -> dict[str, XuejiError]:
+def _wrong_target(
+    application: Application, bound: Mapping[str, Any], chosen: classes.SchoolClass | None
+) -> dict[str, XuejiError]:
     """Where a class is chosen that is not the school's own, or not of the grade."""
     errors: dict[str, XuejiError] = {}
     if (bound.get("target.school") or str(application.school.id)) != str(application.school.id):
         errors["target.school"] = FieldError(N_("Apply for your own school."))
     if bound.get("target.class"):
-        chosen = _class(connection, bound["target.class"])
         if chosen is None or chosen.school_id != application.school.id:
             errors["target.class"] = FieldError(N_("Choose a class of your school."))
         elif (bound.get("target.grade") or chosen.grade) != chosen.grade:
@@ -305,7 +299,7 @@ def _school(connection: Connection, value: Any) -> Organisation | None:
 
 def _class(connection: Connection, value: Any) -> classes.SchoolClass | None:
     try:
-        return classes.get(connection, id_of(value) or 0)
+        return classes.get(connection, id_of(value) or 0) if value else None
     except NotFound:
         return None
 
@@ -416,7 +410,7 @@ def check(
         application,
         _wrong_origin(connection, application, bound)
         | _wrong_number(bound, at)
-        | _wrong_target(connection, application, bound),
+        | _wrong_target(application, bound, _class(connection, bound.get("target.class"))),
     )
     if errors := wrong.fields | errors:
         raise Invalid(fields=errors)
@@ -450,22 +444,20 @@ def start(
         "transfer",
         {RECEIVING: application.receiving, RELEASING: application.releasing},
         _parties(connection, application.school.id, place.school_id),
-        _scope(connection, application.school.id, receiving=True),
         at=at,
     )
+    _OPEN_TO.run(connection, {"of_case": locked.id, "of_school": application.school.id} | _ON_RECEIVING_SIDE)
     _insert(connection, locked.id, application, student, bound, to_class.id, at)
     attachments.claim(connection, actor, locked.id, application.form, values)
     _complete_application(locked, application, values)
+    started = {
+        "student_id": student.id, "from": place.school_id, "to": application.school.id,
+        "versions": [application.receiving.id, application.releasing.id],
+    }  # fmt: skip
+    locked.note("transfer.started", started, subject="transfer")
     locked.save()
     if draft is not None:
         drafts.started(connection, draft, locked.id)
-    audit.record(
-        connection, actor, "transfer.started", "transfer", locked.id, at=at, case_id=locked.id,
-        after={
-            "student_id": student.id, "from": place.school_id, "to": application.school.id,
-            "versions": [application.receiving.id, application.releasing.id],
-        },
-    )  # fmt: skip
     return locked.id
 
 
@@ -502,42 +494,57 @@ def differences(
 
 
 def _target(connection: Connection, application: Application, bound: Mapping[str, Any]) -> classes.SchoolClass:
-    if errors := _wrong_target(connection, application, bound):
+    chosen = _class(connection, bound["target.class"])
+    if errors := _wrong_target(application, bound, chosen):
         raise _by_field(application, errors)
-    return classes.get(connection, id_of(bound["target.class"]) or 0)
+    assert chosen is not None
+    return chosen
 
 
 def _parties(connection: Connection, receiving_school: int, releasing_school: int) -> dict[str, int]:
     """Who is which party: the schools, and the authority in charge of each on this day."""
+    authorities = organisations.parents(connection, receiving_school, releasing_school)
     found = {}
     for side, school in ((RECEIVING, receiving_school), (RELEASING, releasing_school)):
-        authority = organisations.superior(connection, school)
+        authority = authorities[school]
         assert authority is not None
-        found[f"{side}_school"], found[f"{side}_authority"] = school, authority.id
+        found[f"{side}_school"], found[f"{side}_authority"] = school, authority
     return found
-
-
-def _scope(connection: Connection, school_id: int, *, receiving: bool) -> list[dict[str, Any]]:
-    return [
-        {"organisation_id": found, "receiving": receiving, "releasing": not receiving, "state": "pending"}
-        for found in sorted(organisations.with_superiors(connection, [school_id]))
-    ]
 
 
 def open_to_releasing_side(connection: Connection, case_id: int, school_id: int) -> None:
     """From the request on, the releasing school and its superiors see the case; before, nothing is sent to them."""
-    columns = cases.case_scope.c
-    above = organisations.with_superiors(connection, [school_id])
-    known = set(connection.scalars(sa.select(columns.organisation_id).where(columns.case_id == case_id)))
-    connection.execute(
-        cases.case_scope.update()
-        .where(columns.case_id == case_id, columns.organisation_id.in_(above))
-        .values(releasing=True)
+    asked = {"of_case": case_id, "of_school": school_id}
+    _STANDS_ON_BOTH.run(connection, asked | {"releasing": True})
+    _OPEN_TO.run(connection, asked | _ON_RELEASING_SIDE)
+
+
+_ON_RECEIVING_SIDE = {"on_receiving": True, "on_releasing": False}
+_ON_RELEASING_SIDE = {"on_receiving": False, "on_releasing": True}
+_scope, _above = cases.case_scope.c, organisation_ancestor.c
+_has_it = sa.select(_scope.organisation_id).where(_scope.case_id == sa.bindparam("of_case", type_=sa.Integer))
+_of_school = sa.bindparam("of_school", type_=sa.Integer)
+# A school and everybody above it, as far as they have not seen the case.
+_OPEN_TO = Prepared(
+    cases.case_scope.insert().from_select(
+        ["organisation_id", "case_id", "receiving", "releasing", "state"],
+        sa.select(
+            _above.ancestor_id,
+            sa.bindparam("of_case", type_=sa.Integer),
+            sa.bindparam("on_receiving", type_=sa.Boolean),
+            sa.bindparam("on_releasing", type_=sa.Boolean),
+            sa.literal_column("'pending'"),
+        )
+        .where(_above.descendant_id == _of_school, _above.ancestor_id.not_in(_has_it))
+        .order_by(_above.ancestor_id),
     )
-    new = [row | {"case_id": case_id} for row in _scope(connection, school_id, receiving=False)]
-    new = [row for row in new if row["organisation_id"] not in known]
-    if new:
-        connection.execute(cases.case_scope.insert(), new)
+)
+_STANDS_ON_BOTH = Prepared(
+    cases.case_scope.update().where(
+        _scope.case_id == sa.bindparam("of_case"),
+        _scope.organisation_id.in_(sa.select(_above.ancestor_id).where(_above.descendant_id == _of_school)),
+    )
+)
 
 
 def _insert(

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine import audit, cases, messages, permissions, procedures
+from engine import cases, messages, permissions, procedures
 from engine.audit import Actor
 from engine.bpmn import forms
 from engine.cases import Call, Locked
@@ -18,7 +18,7 @@ from engine.messages import Message
 from engine.prepared import Prepared
 from engine.registry import classes, organisations, records, students
 from engine.transfers.applications import open_to_releasing_side
-from engine.transfers.tables import RECEIVING, RELEASING, transfer
+from engine.transfers.tables import RECEIVING, transfer
 
 
 class TooLate(Conflict):
@@ -50,60 +50,61 @@ class NotWithdrawable(Forbidden):
 
 def _check_student(call: Call) -> Mapping[str, Any]:
     """Check the student at the releasing side before the request leaves; a failure ends the transfer by the diagram."""
-    row = _row(call.connection, call.case_id)
-    failures = students.check(call.connection, row.student_id, school_id=row.releasing_school_id)
+    locked = call.locked
+    row = _row(locked)
+    failures = students.check(locked.connection, row.student_id, school_id=row.releasing_school_id)
     codes = [failure.code for failure in failures]
-    _update(call.connection, call.case_id, failed_checks=codes or None)
+    _update(locked, failed_checks=codes or None)
     return {"student_ok": not failures}
 
 
 def _retrieve_record(call: Call) -> Mapping[str, Any]:
     """Move the electronic record. Repeating it changes nothing."""
-    row = _row(call.connection, call.case_id)
+    locked = call.locked
+    row = _row(locked)
     retrieved = records.retrieve(
-        call.connection,
-        call.actor,
+        locked.connection,
+        locked.actor,
         student_id=row.student_id,
         from_school_id=row.releasing_school_id,
-        to_class_id=row.to_class_id,
-        case_id=call.case_id,
-        at=call.at,
+        to_school_id=row.receiving_school_id,
+        case_id=locked.id,
+        at=locked.at,
     )
-    _update(call.connection, call.case_id, record_hash=retrieved.hash)
+    _update(locked, record_hash=retrieved.hash)
     return {}
 
 
 def _change_enrolment(call: Call) -> Mapping[str, Any]:
     """Make the reserved place the student's own; from now on the transfer no longer counts as open."""
-    row = _row(call.connection, call.case_id)
+    locked = call.locked
+    row = _row(locked)
     students.change_enrolment(
-        call.connection,
-        call.actor,
+        locked.connection,
+        locked.actor,
         student_id=row.student_id,
         to_class_id=row.to_class_id,
-        case_id=call.case_id,
-        at=call.at,
+        case_id=locked.id,
+        at=locked.at,
     )
-    _update(call.connection, call.case_id, state="retrieved", open=False, retrieved_at=call.at)
-    cases.stand(call.connection, call.case_id, "retrieved")
+    _update(locked, state="retrieved", open=False, retrieved_at=locked.at)
+    locked.stand("retrieved")
     return {}
 
 
 def _notify(call: Call) -> Mapping[str, Any]:
     """Tell a party what the diagram says."""
-    told = call.parties[call.node.properties["to"]]
-    values = {"node": call.node.id, "party": call.party}
-    cases.tell(call.connection, [told], call.case_id, call.node.properties["notice"], values, at=call.at)
+    told = call.locked.parties[call.node.properties["to"]]
+    call.locked.tell([told], call.node.properties["notice"], {"node": call.node.id, "party": call.party})
     return {}
 
 
 def _escalate(call: Call) -> Mapping[str, Any]:
     """Tell the authority above the one that is late. The task stays where it is; nothing is decided by time."""
-    late = call.parties[call.party]
-    superior = organisations.superior(call.connection, late)
+    late = call.locked.parties[call.party]
+    superior = organisations.superior(call.locked.connection, late)
     told = [late] if superior is None else [late, superior.id]
-    values = {"node": call.node.id, "party": call.party, "organisation_id": late}
-    cases.tell(call.connection, told, call.case_id, "overdue", values, at=call.at)
+    call.locked.tell(told, "overdue", {"node": call.node.id, "party": call.party, "organisation_id": late})
     return {}
 
 
@@ -112,7 +113,7 @@ def _escalate(call: Call) -> Mapping[str, Any]:
 
 def _payload(locked: Locked, name: str) -> dict[str, Any]:
     """What a message carries beyond the transfer's number, its own id, the sender and the time."""
-    row = _row(locked.connection, locked.id)
+    row = _row(locked)
     if name == "release_requested":
         return {
             "student_id": row.student_id,
@@ -133,21 +134,23 @@ def _arrived(locked: Locked, item: Message) -> None:
     """Tell the school of the side that a message has reached."""
     if item.name == "release_requested":
         open_to_releasing_side(locked.connection, locked.id, locked.parties["releasing_school"])
-        _update(locked.connection, locked.id, requested_at=locked.at)
-    school = locked.parties[f"{item.to_side}_school"]
-    cases.tell(locked.connection, [school], locked.id, item.name, {"message_id": item.id}, at=locked.at)
+        _update(locked, requested_at=locked.at)
+    locked.tell([locked.parties[f"{item.to_side}_school"]], item.name)
 
 
 def _ended(locked: Locked) -> None:
     """Free the place that was not taken, and tell every party that took part."""
-    row = _row(locked.connection, locked.id)
+    row = _row(locked)
     if row.open:
         classes.free(locked.connection, row.to_class_id)
-    _update(locked.connection, locked.id, state=locked.outcome, open=False, ended_at=locked.at)
-    took_part = locked.connection.scalars(
-        sa.select(cases.task.c.organisation_id).where(cases.task.c.case_id == locked.id).distinct()
-    ).all()
-    cases.tell(locked.connection, took_part, locked.id, locked.outcome or "", at=locked.at)
+    _update(locked, state=locked.outcome, open=False, ended_at=locked.at)
+    took_part = [task.organisation_id for task in _TOOK_PART.rows(locked.connection, {"of_case": locked.id})]
+    locked.tell(took_part, locked.outcome or "")
+
+
+_TOOK_PART = Prepared(
+    sa.select(cases.task.c.organisation_id).where(cases.task.c.case_id == sa.bindparam("of_case")).distinct()
+)
 
 
 def register() -> None:
@@ -190,21 +193,17 @@ def withdraw(
         raise Invalid(fields={"reason": forms.FieldError(N_("This is required."))})
     _require_withdrawable(connection, locked)
     locked.require_revision(revision)
-    started = _row(connection, case_id).requested_at is not None
     locked.cancel("withdrawn")
+    if _row(locked).requested_at is not None:
+        locked.record_message("transfer_withdrawn", "receiving_school", {"reason": reason})
+    _update(locked, withdrawal_reason=reason.strip())
+    locked.note("transfer.withdrawn", subject="transfer")
     locked.save()
-    _update(connection, case_id, withdrawal_reason=reason.strip())
-    if started:
-        messages.send(connection, case_id, "transfer_withdrawn", "receiving_school", {"reason": reason}, at=at)
-        for item in messages.waiting(connection, case_id):
-            if item.to_side == RELEASING:
-                messages.mark(connection, item.id, "recorded", at=at)
-    audit.record(connection, actor, "transfer.withdrawn", "transfer", case_id, at=at, case_id=case_id)
 
 
 def _require_withdrawable(connection: Connection, locked: Locked) -> None:
     if locked.state != "open":
-        raise TooLate if _row(connection, locked.id).retrieved_at else Ended
+        raise TooLate if _row(locked).retrieved_at else Ended
     limit = _withdrawable_until(connection, locked.id)
     if limit is None:
         raise NotWithdrawable
@@ -224,7 +223,9 @@ def _withdrawable_until(connection: Connection, case_id: int) -> str | None:
 
 def may_withdraw(connection: Connection, actor: Actor, case_id: int, *, at: datetime) -> bool:
     """Whether the page offers a withdrawal; `withdraw` asks again under the lock."""
-    row = _row(connection, case_id)
+    row = _TRANSFER.first(connection, {"of_case": case_id})
+    if row is None:
+        raise NotFound
     if not permissions.may(actor, "start_transfer") or actor.organisation_id != row.receiving_school_id:
         return False
     limit = _withdrawable_until(connection, case_id)
@@ -232,16 +233,17 @@ def may_withdraw(connection: Connection, actor: Actor, case_id: int, *, at: date
     return row.ended_at is None and limit is not None and limit not in sent
 
 
-def _row(connection: Connection, case_id: int) -> Any:
-    row = _TRANSFER.first(connection, {"of_case": case_id})
-    if row is None:
-        raise NotFound
-    return row
+def _row(locked: Locked) -> Any:
+    """The transfer's own row, as this transaction leaves it."""
+    if "transfer" not in locked.known:
+        locked.known["transfer"] = _TRANSFER.first(locked.connection, {"of_case": locked.id})
+    return locked.known["transfer"]
 
 
 _TRANSFER = Prepared(sa.select(transfer).where(transfer.c.case_id == sa.bindparam("of_case")))
 _CHANGE = Prepared(transfer.update().where(transfer.c.case_id == sa.bindparam("of_case")))
 
 
-def _update(connection: Connection, case_id: int, **values: Any) -> None:
-    _CHANGE.run(connection, {"of_case": case_id} | values)
+def _update(locked: Locked, **values: Any) -> None:
+    locked.known["transfer"] = _row(locked)._replace(**values)
+    locked.change(_CHANGE, {"of_case": locked.id}, **values)

@@ -365,7 +365,7 @@ def test_a_retrieval_repeated_changes_nothing(database, world, clock):
             world[ANHUI].actor("operator"),
             student_id=child,
             from_school_id=row.releasing_school_id,
-            to_class_id=row.to_class_id,
+            to_school_id=row.receiving_school_id,
             case_id=case_id,
             at=clock(),
         )

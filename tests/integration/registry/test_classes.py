@@ -104,7 +104,7 @@ def test_capacity_never_falls_below_what_is_taken(database: Database, world: Wor
 def test_locking_several_classes_needs_no_order_from_the_caller(database: Database, world: World):
     def change(order: tuple[int, int]) -> None:
         with database.transaction() as connection:
-            classes.lock(connection, order)
+            classes.lock(connection, *order)
             for class_id in order:
                 classes.reserve(connection, class_id)
 

@@ -24,7 +24,7 @@ def retrieve(connection: Connection, world: World, **changed: object) -> Retriev
     asked = {
         "student_id": world.mei,
         "from_school_id": world.liulin.id,
-        "to_class_id": world.target_class,
+        "to_school_id": world.chenguang.id,
         "case_id": 5,
         "at": AT,
     }
