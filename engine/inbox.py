@@ -326,7 +326,8 @@ _WAITING_OF = Prepared(
     sa.select(task)
     .where(
         task.c.case_id == sa.bindparam("of_case"),
-        task.c.state == "open",
+        # Written out, or SQLite would not know that the index of the open ones serves.
+        task.c.state == sa.literal_column("'open'"),
         task.c.organisation_id == sa.bindparam("organisation"),
         task.c.duty == sa.bindparam("of_duty"),
     )

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.engine import Connection, Dialect
 
 from engine.db import execute
 
-_Convert = Callable[[Any], Any] | None
+_Convert = Callable[[Any], Any]
 # The type checker wants the names of the fields written out.
 _named: Any = namedtuple
 _NAMED = re.compile(r"%\((\w+)\)s")
@@ -32,21 +32,36 @@ class _Text:
         order = compiled.positiontup if compiled.positional else _NAMED.findall(compiled.string)
         self.sql: str = compiled.string if compiled.positional else _NAMED.sub("%s", compiled.string)
         self.inserts: bool = statement.is_insert
-        self.binds: list[tuple[str, _Convert]] = [
-            (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in order
-        ]
+        self._names = tuple(order)
+        self._written = _converted(
+            compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in order
+        )
         # What the statement itself compares with.
         self.constants = {name: compiled.binds[name].value for name in order if not compiled.binds[name].required}
         columns = list(statement.exported_columns) if statement.is_select or statement._returning else []
-        self.read: list[_Convert] = [
-            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
-        ]
-        self.make: Callable[[list[Any]], Any] = _named("Row", [column.key for column in columns])._make
+        self._read = _converted(column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns)
+        self._make: Callable[[list[Any]], Any] = _named("Row", [column.key for column in columns])._make
 
     def bind(self, values: Mapping[str, Any]) -> list[Any]:
+        """The values as the driver takes them."""
         if self.constants:
             values = {**self.constants, **values}
-        return [convert(values[name]) if convert else values[name] for name, convert in self.binds]
+        bound = [values[name] for name in self._names]
+        for place, convert in self._written:
+            bound[place] = convert(bound[place])
+        return bound
+
+    def row(self, found: Sequence[Any]) -> Any:
+        """What the driver has found, as a named tuple."""
+        values = list(found)
+        for place, convert in self._read:
+            values[place] = convert(values[place])
+        return self._make(values)
+
+
+def _converted(converts: Iterable[_Convert | None]) -> list[tuple[int, _Convert]]:
+    """Only the places at which something is to be done."""
+    return [(place, convert) for place, convert in enumerate(converts) if convert]
 
 
 class Prepared:
@@ -64,12 +79,7 @@ class Prepared:
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
         """What a query answers, or an insertion returns: named tuples."""
         text = self.text(connection, values)
-        found = execute(connection, text.sql, text.bind(values)).fetchall()
-        make, read = text.make, text.read
-        return [
-            make([convert(value) if convert else value for value, convert in zip(row, read, strict=True)])
-            for row in found
-        ]
+        return [text.row(found) for found in execute(connection, text.sql, text.bind(values)).fetchall()]
 
     def first(self, connection: Connection, values: Mapping[str, Any]) -> Any | None:
         """The first row, or None."""

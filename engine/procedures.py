@@ -554,21 +554,23 @@ def serving(connection: Connection, province: str, kind: str, *, at: datetime) -
 
     None where nothing is in force, since whoever asks wants to show what there is.
     """
-    rule, version = regime_rule.c, procedure_version.c
-    rows = connection.execute(
-        sa.select(rule.province, rule.move, version.id)
-        .join(procedure_version, rule.regime == version.regime)
-        .where(
-            rule.province.in_((province, EVERYWHERE)),
-            version.kind == kind,
-            version.state == "deployed",
-            version.effective_from <= at,
-        )
-        .order_by(version.effective_from, version.number)
-    ).all()
+    rows = _SERVING.rows(connection, {"in_province": province, "of_kind": kind, "at": at})
     newest = {(row.province, row.move): row.id for row in rows}
     chosen = (newest.get((province, move), newest.get((EVERYWHERE, move))) for move in ("across", "within"))
     return [load(connection, version_id) for version_id in dict.fromkeys(chosen) if version_id is not None]
+
+
+_SERVING = Prepared(
+    sa.select(regime_rule.c.province, regime_rule.c.move, procedure_version.c.id)
+    .join(procedure_version, regime_rule.c.regime == procedure_version.c.regime)
+    .where(
+        regime_rule.c.province.in_([sa.bindparam("in_province"), EVERYWHERE]),
+        procedure_version.c.kind == sa.bindparam("of_kind"),
+        procedure_version.c.state == "deployed",
+        procedure_version.c.effective_from <= sa.bindparam("at"),
+    )
+    .order_by(procedure_version.c.effective_from, procedure_version.c.number)
+)
 
 
 def plain_serving(connection: Connection, province: str, *, at: datetime) -> list[Version]:

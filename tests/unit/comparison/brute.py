@@ -29,8 +29,12 @@ class Seat(NamedTuple):
 Marking = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 
 
+# As many tokens at once in one pool, and acts in one game, are not looked at: a few circles would take hours.
+MOST_TOKENS, MOST_ACTS = 12, 10_000
+
+
 class TooMuch(Exception):
-    """A walk in circles that nobody ends."""
+    """A walk in circles that nobody ends, or too long a game."""
 
 
 @dataclass
@@ -61,6 +65,7 @@ class Table:
         self.specifications = [Specification(pool) for pool in pools]
         self.alone = len(pools) == 1
         self.played = Played()
+        self._acts = 0
 
     def play(self, most: int) -> Played:
         try:
@@ -111,6 +116,8 @@ class Table:
         if state is None:
             return list(self._played(lambda service: runtime.start(specification, service)))
         live = runtime.load(specification, state).live()
+        if len(live) > MOST_TOKENS:
+            raise TooMuch
         acts: list[Callable[[Service], Step | None]] = []
         for task in live:
             if task.task_spec.manual:
@@ -138,10 +145,11 @@ class Table:
     def _played(self, act: Callable[[Service], Step | None]) -> Iterator[Step]:
         """What may come of one act: again for each way in which its services may answer."""
         for service in services():
+            self._acts += 1
             step = act(service)
             if step is None:
                 return
-            if any(isinstance(failure.error, OverBudget) for failure in step.failures):
+            if self._acts > MOST_ACTS or any(isinstance(failure.error, OverBudget) for failure in step.failures):
                 raise TooMuch
             yield step
 
