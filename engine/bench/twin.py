@@ -12,9 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine import cases, db, prepared
+from engine import db, prepared
 from engine.application import Application
 from engine.bench.floor import driver_of
+from engine.cases import locked
 from engine.db import Database
 
 _WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -62,7 +63,7 @@ class Twin:
         sa.event.listen(engine, "before_cursor_execute", executed)
         sa.event.listen(engine, "commit", committed)
         # Where it is called: what stands in its own module stays as it is.
-        room: Any = cases
+        room: Any = locked
         room.run_together = together
         try:
             yield
