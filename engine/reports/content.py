@@ -1,12 +1,13 @@
 """What stands in the report of a comparison (对照报告), whatever it is written as: headings, paragraphs, tables.
 
-Made from the comparison's JSON alone, so that a stored one, and one that came from elsewhere, can be reported.
+Made from the comparison's JSON, so that a stored one, and one that came from elsewhere, can be reported; how long cases
+take is told where somebody has simulated it.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -68,9 +69,20 @@ class Report:
         return _say(self.locale, name, **values)
 
 
-def report(found: Json, locale: str, *, made_on: str = "", versions: tuple[str, str] | None = None) -> Report:
-    """The report of a comparison in one language. `versions` say which version of its procedure each side is."""
-    return _Author(found, "en" if locale.startswith("en") else "zh", made_on, versions).report()
+def report(
+    found: Json,
+    locale: str,
+    *,
+    made_on: str = "",
+    versions: tuple[str, str] | None = None,
+    durations: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None,
+) -> Report:
+    """The report of a comparison in one language.
+
+    `versions` say which version of its procedure each side is, `durations` are the `Figures` of both under the default
+    assumptions, as mappings.
+    """
+    return _Author(found, "en" if locale.startswith("en") else "zh", made_on, versions, durations).report()
 
 
 @cache
@@ -104,6 +116,7 @@ class _Author:
     locale: str
     made_on: str
     versions: tuple[str, str] | None
+    durations: tuple[Mapping[str, Any], Mapping[str, Any]] | None
 
     def report(self) -> Report:
         title = self.say("title", a=self.side("a"), b=self.side("b"))
@@ -273,6 +286,25 @@ class _Author:
             steps = [self.in_words(item["label"]) for item in limits["ceiling"]["unlimited"]]
             told = self.say("unlimited", steps="、".join(steps) or self.say("nothing"))
             yield Paragraph(f"{self.side(side)}　{told}", "soft")
+        if self.durations:
+            yield from self._durations(*self.durations)
+
+    def _durations(self, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Block]:
+        yield Heading(self.say("durations"), 2)
+        rows = [
+            (self.say(f"duration_{name}"), *(self._estimated(name, found[name]) for found in (mine, theirs)))
+            for name in ("shortest", "mean", "percentile", "completed")
+        ]
+        yield Table((self.say("counted"), self.side("a"), self.side("b")), tuple(rows), (0.5, 0.25, 0.25))
+        yield Paragraph(self.say("simulated", cases=f"{mine['cases']:,}"), "soft")
+
+    def _estimated(self, name: str, found: Any) -> str:
+        if found is None:
+            return self.say("ceiling_none")
+        value, margin = (found["value"], found["margin"]) if isinstance(found, Mapping) else (found, None)
+        scale, unit = (100, " %") if name == "completed" else (1, "")
+        within = "" if margin is None else f" ± {margin * scale:.1f}"
+        return f"{value * scale:.1f}{within}{unit}"
 
     def same(self) -> Iterator[Block]:
         yield self._agreements("same")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from engine.reports.content import Json, report
 from engine.reports.html import as_html
@@ -32,13 +34,24 @@ FORMATS = {
 }
 
 
-def written(found: Json, form: str, locale: str, *, at: datetime, versions: tuple[str, str] | None = None) -> bytes:
-    """A comparison's JSON as one of `FORMATS`; the reports in one language, with the day on which they were made."""
+def written(
+    found: Json,
+    form: str,
+    locale: str,
+    *,
+    at: datetime,
+    versions: tuple[str, str] | None = None,
+    durations: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None,
+) -> bytes:
+    """A comparison's JSON as one of `FORMATS`; the reports in one language, with the day on which they were made.
+
+    `versions` and `durations` as `report` takes them.
+    """
     if form == "json":
         return (json.dumps(found, ensure_ascii=False, indent=2) + "\n").encode()
     here = at.astimezone(SHANGHAI)
     day = f"{here.day} {here:%B %Y}" if locale.startswith("en") else f"{here.year}年{here.month}月{here.day}日"
-    told = report(found, locale, made_on=day, versions=versions)
+    told = report(found, locale, made_on=day, versions=versions, durations=durations)
     if form == "docx":
         return as_docx(told, at)
     if form == "pdf":

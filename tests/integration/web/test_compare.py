@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import zipfile
 
 import pytest
 import sqlalchemy as sa
@@ -153,6 +154,13 @@ def test_it_is_handed_on_as_a_file(reader, path, form, begins):
     answer = reader.get(f"{path}/report.{form}")
     assert answer.data.startswith(begins)
     assert f".{form}" in answer.headers["Content-Disposition"]
+
+
+def test_it_says_how_long_cases_take(reader, path):
+    with zipfile.ZipFile(io.BytesIO(reader.get(f"{path}/report.docx").data)) as parts:
+        text = re.sub("<[^>]+>", "|", parts.read("word/document.xml").decode())
+    national, anhui = map(float, re.search(r"平均\|+([\d.]+) ± [\d.]+\|+([\d.]+) ±", text).groups())
+    assert 5 < anhui < national < 30
 
 
 def test_there_are_no_other_reports(reader, path):

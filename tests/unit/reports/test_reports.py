@@ -79,6 +79,23 @@ def test_word_counts_its_pages_and_repeats_the_heads_of_tables():
         assert b"w:tblHeader" in parts.read("word/document.xml")
 
 
+def test_a_table_has_the_same_widths_for_whoever_goes_by_cells_or_by_columns():
+    document = Document(io.BytesIO(written(found(), "docx", "zh", at=AT)))
+    for table in document.tables:
+        columns = [column.width for column in table.columns]
+        assert all([cell.width for cell in row.cells] == columns for row in table.rows)
+
+
+def test_durations_are_told_where_somebody_has_simulated_them():
+    mine = {"cases": 2500, "shortest": 1.2, "mean": {"value": 11.14, "margin": 0.31}, "percentile": None}
+    durations = (mine | {"completed": {"value": 0.895, "margin": 0.01}},) * 2
+    told = written(found(), "text", "zh", at=AT, durations=durations).decode()
+    assert "11.1 ± 0.3" in told
+    assert "89.5 ± 1.0 %" in told
+    assert "2,500" in told
+    assert "±" not in written(found(), "text", "zh", at=AT).decode()
+
+
 @pytest.mark.parametrize("locale", ["zh", "en"])
 @pytest.mark.parametrize("form", FORMATS)
 def test_files_that_nobody_here_drew_are_reported_too(form, locale):
