@@ -217,7 +217,7 @@ class _Author:
                 self.say("number"), self.say("difference"), self.say("text_of", side=self.side("a")),
                 self.say("text_of", side=self.side("b")), self.say("nature"),
             )  # fmt: skip
-            yield Table(columns, tuple(rows), (0.06, 0.32, 0.26, 0.26, 0.1))
+            yield Table(columns, tuple(rows), (0.07, 0.29, 0.26, 0.26, 0.12))
         if not number:
             yield Paragraph(self.say("no_differences"))
 

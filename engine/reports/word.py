@@ -93,9 +93,11 @@ def _table(document: Any, table: Table) -> None:
     drawn.autofit = False
     for cell, column in zip(drawn.rows[0].cells, table.columns, strict=True):
         _fill(cell, column, bold=True)
-    _repeat(drawn.rows[0])
+    _mark(drawn.rows[0], "tblHeader")
     for row in table.rows:
-        for cell, text in zip(drawn.add_row().cells, row, strict=True):
+        added = drawn.add_row()
+        _mark(added, "cantSplit")
+        for cell, text in zip(added.cells, row, strict=True):
             _fill(cell, text)
     # Word goes by the cells, others by the columns.
     for column, share in zip(drawn.columns, table.widths, strict=True):
@@ -113,8 +115,8 @@ def _fill(cell: Any, text: str, *, bold: bool = False) -> None:
         run.font.size, run.bold = Pt(9), bold
 
 
-def _repeat(row: Any) -> None:
-    """Let the head of a table stand on each page that it reaches."""
-    head = OxmlElement("w:tblHeader")
-    head.set(qn("w:val"), "true")
-    row._tr.get_or_add_trPr().append(head)
+def _mark(row: Any, name: str) -> None:
+    """`tblHeader`: a head that stands on each page that its table reaches. `cantSplit`: a row kept on one page."""
+    mark = OxmlElement(f"w:{name}")
+    mark.set(qn("w:val"), "true")
+    row._tr.get_or_add_trPr().append(mark)
