@@ -222,7 +222,11 @@ def _matching(connection: Connection, actor: Actor, filters: Filters, at: dateti
         found = found.where(case_scope.c.state == fixed(filters.state))
     if held := _held(filters, at):
         found = found.where(case_scope.c.case_id.in_(sa.select(task.c.case_id).where(*held)))
-    if about := [*about_student(filters.name, filters.number), *_in_school_year(connection, filters)]:
+    about = about_student(filters.name, filters.number)
+    if filters.school_year is not None:
+        span, year = _in_school_year(connection, filters.school_year)
+        found, about = found.where(*span), [*about, *year]
+    if about:
         found = found.join(transfer, transfer.c.case_id == case_scope.c.case_id).where(*about)
     return found
 
@@ -257,16 +261,30 @@ def _whose(about: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     return transfer.c.student_id.in_(sa.select(student.c.id).where(about))
 
 
-def _in_school_year(connection: Connection, filters: Filters) -> list[sa.ColumnElement[bool]]:
-    """The year itself, and the span in which its cases lie, so that no list looks through those of other years."""
-    if filters.school_year is None:
-        return []
-    in_year = transfer.c.school_year == fixed(filters.school_year)
+def _in_school_year(
+    connection: Connection, year: int
+) -> tuple[list[sa.ColumnElement[bool]], list[sa.ColumnElement[bool]]]:
+    """Conditions on the case: the span in which those of the year lie. On the transfer: the year, if others lie there.
+
+    Cases are numbered as they begin, so that the span alone is enough, unless somebody has turned the clock.
+    """
+    spans = _spans(connection)
+    if year not in spans:
+        return [sa.false()], []
+    first, last = spans.pop(year)
+    mixed = any(begun <= last and first <= ended for begun, ended in spans.values())
+    in_year = transfer.c.school_year == fixed(year)
+    return [case_scope.c.case_id.between(fixed(first), fixed(last))], [in_year] if mixed else []
+
+
+def _spans(connection: Connection) -> dict[int, tuple[int, int]]:
+    """From which case to which one the transfers of each school year reach."""
+    years = list(school_years(connection))
     case_id = transfer.c.case_id
-    first, last = connection.execute(sa.select(_first(case_id, in_year), _last(case_id, in_year))).one()
-    if first is None:
-        return [sa.false()]
-    return [in_year, case_scope.c.case_id.between(fixed(first), fixed(last))]
+    ends = [end(case_id, transfer.c.school_year == fixed(year)) for year in years for end in (_first, _last)]
+    found = connection.execute(sa.select(*ends)).one() if ends else ()
+    spans = zip(found[::2], found[1::2], strict=True)
+    return {year: (first, last) for year, (first, last) in zip(years, spans, strict=True) if first is not None}
 
 
 # Each with a subquery of its own: SQLite reads an index's two ends only when it is asked for one at a time.
