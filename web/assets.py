@@ -7,7 +7,7 @@ import json
 import logging
 from pathlib import Path
 
-from flask import Flask, url_for
+from flask import Flask, g, request, url_for
 
 log = logging.getLogger(__name__)
 
@@ -20,25 +20,34 @@ class Assets:
         self.manifest = folder / "build" / "manifest.json"
         self.bundled: dict[str, str] = {}
         self.bundled_at = 0
-        self.hashes: dict[str, str] = {}
+        # By where the application is mounted and the file's name.
+        self.addresses: dict[tuple[str, str], str] = {}
         if not self.manifest.is_file():
             log.warning("The front end is not bundled: run `npm ci && npm run build` in web/frontend.")
 
     def __call__(self, name: str) -> str:
         """The address of `app.css`, `icons.svg`, …"""
-        self._read_manifest()
+        if "bundle_is_known" not in g:
+            self._read_manifest()
+            g.bundle_is_known = True
+        key = (request.script_root, name)
+        if key not in self.addresses:
+            self.addresses[key] = self._address(name)
+        return self.addresses[key]
+
+    def _address(self, name: str) -> str:
         if name in self.bundled:
             return url_for("static", filename=f"build/{self.bundled[name]}")
-        if name not in self.hashes:
-            path = self.folder / name
-            self.hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else "none"
-        return url_for("static", filename=name, v=self.hashes[name])
+        path = self.folder / name
+        content_hash = hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else "none"
+        return url_for("static", filename=name, v=content_hash)
 
     def _read_manifest(self) -> None:
-        # Asked each time, so that a new bundle needs no restart of whoever works on it.
+        # Asked with each request, so that a new bundle needs no restart of whoever works on it.
         changed = self.manifest.stat().st_mtime_ns if self.manifest.is_file() else 0
         if changed and changed != self.bundled_at:
             self.bundled, self.bundled_at = json.loads(self.manifest.read_text()), changed
+            self.addresses.clear()
 
 
 def register(app: Flask) -> None:

@@ -165,9 +165,9 @@ def _page(
     page: int,
     size: int,
 ) -> Found:
-    total = connection.scalar(sa.select(sa.func.count()).select_from(counted.limit(COUNTED + 1).subquery())) or 0
+    total = connection.scalar(sa.select(sa.func.count()).select_from(counted.limit(fixed(COUNTED + 1)).subquery())) or 0
     page = max(page, 1)
-    ids = connection.scalars(_newest_first(matching).limit(size).offset((page - 1) * size)).all()
+    ids = connection.scalars(_newest_first(matching).limit(fixed(size)).offset(fixed((page - 1) * size))).all()
     return Found(_in_order(connection, actor, ids, seen_from), total, page, size)
 
 
@@ -181,7 +181,7 @@ def _from(
 ) -> list[Transfer]:
     if after is not None:
         matching = matching.where(matching.selected_columns.case_id < after)
-    ids = connection.scalars(_newest_first(matching).limit(size)).all()
+    ids = connection.scalars(_newest_first(matching).limit(fixed(size))).all()
     return _in_order(connection, actor, ids, seen_from)
 
 
@@ -227,7 +227,7 @@ def _matching(connection: Connection, actor: Actor, filters: Filters, at: dateti
         span, year = _in_school_year(connection, filters.school_year)
         found, about = found.where(*span), [*about, *year]
     if about:
-        found = found.join(transfer, transfer.c.case_id == case_scope.c.case_id).where(*about)
+        found = found.where(case_scope.c.case_id.in_(sa.select(transfer.c.case_id).where(*about)))
     return found
 
 
