@@ -5,6 +5,7 @@ Errors speak the terminal's language, from the pages' translations; everything e
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -200,7 +201,11 @@ def pages() -> Flask:
         application.jobs.start()
         # The server's processes are ended by multiprocessing, which calls this, and not `atexit`.
         Finalize(None, application.close, exitpriority=1)
-    return web.create_app(application)
+    app = web.create_app(application)
+    # What is there from the start stays: no request has to wait until all of it has been looked through for garbage.
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def _end_with(server: int) -> None:
