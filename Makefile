@@ -2,7 +2,7 @@
 # make reset   forget the demo world
 # make test    everything, on SQLite and on PostgreSQL, and the journeys in a browser
 # make faults  processes killed, disks filled, databases stopped: in full, half an hour
-# make check   style, types, and who may import whom
+# make check   style, types, who may import whom, and the diagrams
 # make build   the wheel, in dist/
 # make lock    write the versions installed here to constraints.txt
 # make migration WHY="…"    write the next migration from what the tables have become
@@ -44,11 +44,12 @@ test: product .venv/.test browser
 faults: product .venv/.test
 	$(BIN)/python -m pytest --long tests/faults
 
-check: .venv/.test
+check: .venv/.test web/frontend/node_modules/.package-lock.json
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(NPM) --prefix web/frontend run lint:diagrams --silent
 
 build: product .venv/.test
 	rm -rf dist
