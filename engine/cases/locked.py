@@ -90,6 +90,8 @@ class Locked:
         self._new_tasks: dict[tuple[int, int], dict[str, Any]] = {}
         # Timers armed in this transaction, by instance and element.
         self._new_deadlines: dict[tuple[int, str], dict[str, Any]] = {}
+        # Who may see it from this transaction on.
+        self._new_scope: list[dict[str, Any]] = []
         # Messages sent before this transaction that still wait, once they have been looked up, and those sent in it.
         self._kept_messages: list[messages.Message] | None = None
         self._sent: list[messages.Message] = []
@@ -240,8 +242,15 @@ class Locked:
             }  # fmt: skip
             self.write(_NEW_NOTICE, row)
 
+    def open_to(self, organisation_id: int) -> None:
+        """Let an organisation on neither side see a case that begins."""
+        row = {"organisation_id": organisation_id, "case_id": self.id, "receiving": False, "releasing": False}
+        self._new_scope.append(row | {"state": self.state})
+
     def stand(self, state: str) -> None:
         """Where the case stands now, in the lists of all who may see it."""
+        for row in self._new_scope:
+            row["state"] = state
         self.change(_STAND, {"of_case": self.id}, state=state)
 
     def write(self, statement: Prepared, values: Mapping[str, Any]) -> None:
@@ -277,12 +286,13 @@ class Locked:
                 writes.append((_SAVE_INSTANCE, {"of_instance": held.id} | row))
         writes += [(_NEW_TASK, row) for row in self._new_tasks.values()]
         writes += [(_NEW_DEADLINE, row) for row in self._new_deadlines.values()]
+        writes += [(_NEW_SCOPE, row) for row in self._new_scope]
         arrived = [item for item in self._kept_messages or [] if item.state != "waiting"]
         writes += [messages.written(item, self.id) for item in arrived + self._sent]
         writes += [(statement, values) for (statement, *_), values in self._changes.items()]
         run_together(self.connection, writes + self._writes)
         self._writes, self._changes, self._new_tasks, self._new_deadlines = [], {}, {}, {}
-        self._kept_messages, self._sent = None, []
+        self._kept_messages, self._sent, self._new_scope = None, [], []
 
     # What a step did
 
@@ -495,6 +505,7 @@ _CASE_COLUMNS = (
 )
 _NEW_CASE = Prepared(case.insert().returning(*_CASE_COLUMNS))
 _NEW_INSTANCE = Prepared(instance.insert().returning(*_INSTANCE_COLUMNS))
+_NEW_SCOPE = Prepared(case_scope.insert())
 _STAND = Prepared(case_scope.update().where(case_scope.c.case_id == sa.bindparam("of_case")))
 # What they set is in the values that they are run with.
 _END_CASE = Prepared(case.update().where(case.c.id == sa.bindparam("of_case")))

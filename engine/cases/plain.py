@@ -13,10 +13,8 @@ from engine.audit import Actor
 from engine.bpmn import forms
 from engine.bpmn.graph import OWNER
 from engine.cases.locked import create
-from engine.cases.tables import case_scope
 from engine.errors import N_, NotFound
 from engine.permissions import require
-from engine.prepared import Prepared
 from engine.procedures import Version
 from engine.registry import organisations
 
@@ -55,12 +53,8 @@ def start_plain(
     assert actor.organisation_id is not None
     checked = forms.check(pool.start.form, values)
     locked = create(connection, actor, version.kind, {None: version}, {OWNER: actor.organisation_id}, at=at)
-    scope = {"organisation_id": actor.organisation_id, "case_id": locked.id, "receiving": False, "releasing": False}
-    locked.write(_NEW_SCOPE, scope | {"state": "open"})
+    locked.open_to(actor.organisation_id)
     locked.start(None, forms.process_variables(pool.start.form, checked))
     locked.note("case.started", {"kind": version.kind, "version": version.id})
     locked.save()
     return locked.id
-
-
-_NEW_SCOPE = Prepared(case_scope.insert())

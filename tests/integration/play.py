@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engine import cases, inbox, transfers
-from engine.audit import Actor
+from engine import cases, inbox, procedures, transfers
+from engine.audit import SYSTEM, Actor
 from engine.bpmn.graph import Field
 from engine.db import Database
 from engine.registry import students
@@ -118,3 +118,13 @@ def school_of(database: Database, student_id: int) -> int:
         place = students.summary(connection, student_id).place
     assert place is not None
     return place.school_id
+
+
+def start_plain(database: Database, actor: Actor, kind: str, diagram: bytes, at: datetime) -> int:
+    """A case of a plain procedure that is uploaded and deployed for it. Answers the case's id."""
+    with database.transaction() as connection:
+        version = procedures.upload(connection, SYSTEM, "national", kind, diagram, at=at)
+        assert [str(finding) for finding in version.findings()] == []
+        procedures.deploy(connection, SYSTEM, version.id, at=at)
+    with database.transaction() as connection:
+        return cases.start_plain(connection, actor, version, {}, at=at)

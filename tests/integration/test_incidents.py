@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from engine import accounts, audit, calendar, cases, inbox, procedures, transfers, workdays
+from engine import accounts, audit, calendar, cases, inbox, transfers, workdays
 from engine.application import Application
 from engine.audit import SYSTEM
 from engine.cases import Kind, Mended, Unstaffed
@@ -186,15 +186,6 @@ def services():
     return services
 
 
-def start_plain(database, actor, kind, diagram, at) -> int:
-    with database.transaction() as connection:
-        version = procedures.upload(connection, SYSTEM, "national", kind, diagram, at=at)
-        assert [str(finding) for finding in version.findings()] == []
-        procedures.deploy(connection, SYSTEM, version.id, at=at)
-    with database.transaction() as connection:
-        return cases.start_plain(connection, actor, version, {}, at=at)
-
-
 def complete(database, actor, case_id, at) -> None:
     [task] = play.open_tasks(database, case_id)
     with database.transaction() as connection:
@@ -204,7 +195,7 @@ def complete(database, actor, case_id, at) -> None:
 def test_each_element_has_its_own_incident_and_goes_on_by_itself(database, world, clock, services):
     school, admin = world[ANHUI].actor("operator"), world[ANHUI].actor("school_admin")
     services.errors = {"one": Broken(what=1, at=clock()), "two": Broken(what=2)}
-    start_plain(database, school, "side-by-side", SIDE_BY_SIDE, clock())
+    play.start_plain(database, school, "side-by-side", SIDE_BY_SIDE, clock())
     found = {item.step.id: item for item in incidents_of(database, admin)}
     assert {node: (item.message, item.values["what"]) for node, item in found.items()} == {
         "one": (Broken.message, 1), "two": (Broken.message, 2),
@@ -218,7 +209,7 @@ def test_each_element_has_its_own_incident_and_goes_on_by_itself(database, world
 def test_what_else_happens_in_the_case_tries_again_and_keeps_the_account(database, world, clock, services):
     school, admin = world[ANHUI].actor("operator"), world[ANHUI].actor("school_admin")
     services.errors = {"one": Broken(what=1), "two": Broken(what=2)}
-    case_id = start_plain(database, school, "side-by-side", SIDE_BY_SIDE, clock())
+    case_id = play.start_plain(database, school, "side-by-side", SIDE_BY_SIDE, clock())
     services.errors = {"two": Broken(what=22)}
     complete(database, school, case_id, clock())
     [left] = incidents_of(database, admin)
@@ -231,7 +222,7 @@ def test_what_else_happens_in_the_case_tries_again_and_keeps_the_account(databas
 def test_a_technical_failure_tells_nobody_what_it_met(database, world, clock, services):
     school, admin = world[ANHUI].actor("operator"), world[ANHUI].actor("school_admin")
     services.errors = {"one": RuntimeError("张三 340104201503080018")}
-    start_plain(database, school, "side-by-side", SIDE_BY_SIDE, clock())
+    play.start_plain(database, school, "side-by-side", SIDE_BY_SIDE, clock())
     [incident] = incidents_of(database, admin)
     assert incident.code == "technical"
     assert "张三" not in f"{incident.message}{incident.remedy}{incident.values}"
@@ -395,7 +386,7 @@ LIMITED = diagrams.plain(
 
 def test_a_deadline_whose_task_ended_another_way_is_over(database, world, clock):
     school = world[ANHUI].actor("operator")
-    case_id = start_plain(database, school, "limited", LIMITED, clock())
+    case_id = play.start_plain(database, school, "limited", LIMITED, clock())
     quick = next(task for task in play.open_tasks(database, case_id) if task.node.id == "quick")
     with database.transaction() as connection:
         inbox.complete(connection, school, quick.id, {}, at=clock())
