@@ -23,7 +23,7 @@ message = sa.Table(
     "message",
     metadata,
     sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
-    # The message's own id, by which a second delivery is known.
+    # The message's own id, wherever it travels.
     sa.Column("uid", sa.String(32), nullable=False, unique=True),
     sa.Column("case_id", sa.Integer, nullable=False),
     sa.Column("name", sa.String(30), nullable=False),

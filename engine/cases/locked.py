@@ -69,7 +69,7 @@ class _Instance:
 class Locked:
     """A case held by this transaction: steps its instances, carries their messages, and writes what became of it.
 
-    Nothing of it is written before `save`, so that one step costs few round trips.
+    What a step changes is written by `save`, so that it costs few round trips; what services do beyond that, at once.
     """
 
     def __init__(self, connection: Connection, row: Any, actor: Actor, at: datetime) -> None:
@@ -290,7 +290,8 @@ class Locked:
         arrived = [item for item in self._kept_messages or [] if item.state != "waiting"]
         writes += [messages.written(item, self.id) for item in arrived + self._sent]
         writes += [(statement, values) for (statement, *_), values in self._changes.items()]
-        run_together(self.connection, writes + self._writes)
+        # First what ends: what begins may stand in the same place, as a timer that is armed again.
+        run_together(self.connection, self._writes + writes)
         self._writes, self._changes, self._new_tasks, self._new_deadlines = [], {}, {}, {}
         self._kept_messages, self._sent, self._new_scope = None, [], []
 
@@ -303,10 +304,10 @@ class Locked:
             self._drop(held, key)
         for opened in step.opened:
             self._open(held, opened)
-        for timer in step.timers:
-            self._arm(held, timer)
         for node_id in step.passed:
             self._cancel_gateway_timers(held, node_id)
+        for timer in step.timers:
+            self._arm(held, timer)
         if step.failures or step.retried:
             self._note_failures(held, step)
         if quiet:

@@ -495,9 +495,11 @@ def differences(
 
 def _target(connection: Connection, application: Application, bound: Mapping[str, Any]) -> classes.SchoolClass:
     chosen = _class(connection, bound["target.class"])
-    if errors := _wrong_target(application, bound, chosen):
+    errors = _wrong_target(application, bound, chosen)
+    if chosen is None:
+        errors.setdefault("target.class", FieldError(N_("This is required.")))
+    if errors or chosen is None:
         raise _by_field(application, errors)
-    assert chosen is not None
     return chosen
 
 

@@ -209,7 +209,9 @@ def _loggable(filters: Filters) -> dict[str, Any]:
 def _matching(connection: Connection, actor: Actor, filters: Filters, at: datetime) -> sa.Select[Any]:
     """The ids of the cases that match: those of the place looked at which the actor sees too."""
     place = actor.organisation_id if filters.within is None else filters.within
-    found = sa.select(case_scope.c.case_id).where(case_scope.c.organisation_id == fixed(place))
+    # Cases of plain procedures have no sides.
+    has_sides = sa.or_(case_scope.c.receiving, case_scope.c.releasing)
+    found = sa.select(case_scope.c.case_id).where(case_scope.c.organisation_id == fixed(place), has_sides)
     if place != actor.organisation_id:
         organisations.require_jurisdiction(connection, actor, place)
         # What lies below may have moved here meanwhile; its older cases stay with whom they began.

@@ -192,7 +192,8 @@ if (player) {
 }
 
 // What was calculated meanwhile must not push away what somebody has come to look at.
-document.addEventListener("htmx:beforeSwap", () => {
+document.addEventListener("htmx:beforeSwap", ({ target, detail }) => {
+  if (!detail.shouldSwap || target.closest("#cards")) return;
   const top = () => pictures?.getBoundingClientRect().top ?? Infinity;
   const before = top();
   if (before > innerHeight) return;
