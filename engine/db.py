@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -13,6 +13,8 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
+
+from engine.wire import Wire
 
 metadata = sa.MetaData(
     naming_convention={
@@ -72,7 +74,8 @@ class Database:
             self._reader = _sqlite(self.url, "query_only=ON", **alone)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
         else:
-            self.engine = _postgresql(self.url)
+            # Whenever a transaction is rolled back, the driver drops whatever is prepared, ours with its own.
+            self.engine = _postgresql(self.url, connect_args={"prepare_threshold": None})
             read_only = {"options": "-c default_transaction_read_only=on"}
             self._reader = _postgresql(self.url, connect_args=read_only, **alone)
 
@@ -102,6 +105,10 @@ def fixed(value: Any) -> sa.ColumnElement[Any]:
     return sa.literal(value, literal_execute=True)
 
 
+# In the `info` of a connection of the driver.
+_WIRE = "wire"
+_CURSOR = "cursor"
+
 # PostgreSQL ------------------------------------------------------------------------------------------------------
 
 # Idle for so long, a connection is tried before its use: it may have died with the server, or on a firewall.
@@ -112,7 +119,26 @@ def _postgresql(url: URL, **more: Any) -> Engine:
     engine = sa.create_engine(url, pool_size=8, max_overflow=8, **_ALWAYS, **more)
     sa.event.listen(engine, "checkin", _note_idle)
     sa.event.listen(engine, "checkout", partial(_ping_if_idle, engine))
+    sa.event.listen(engine, "connect", _lay_wire)
+    # What SQLAlchemy itself asks a server first is asked before there is a wire.
+    sa.event.listen(engine, "connect", partial(_listen, engine), once=True)
     return engine
+
+
+def _lay_wire(driver: Any, record: Any) -> None:
+    record.info[_WIRE] = Wire(driver)
+
+
+def _listen(engine: Engine, *_: Any) -> None:
+    for statement in ("do_execute", "do_executemany", "do_execute_no_params"):
+        sa.event.listen(engine, statement, _clear_before)
+    sa.event.listen(engine, "commit", partial(_on_wire, act=Wire.commit))
+    sa.event.listen(engine, "rollback", partial(_on_wire, act=Wire.forget))
+
+
+def _clear_before(*arguments: Any) -> None:
+    """What SQLAlchemy executes by itself comes after what was kept."""
+    clear(arguments[-1].root_connection)
 
 
 def _note_idle(_driver: Any, record: Any) -> None:
@@ -139,55 +165,107 @@ def _sqlite(url: URL, *pragmas: str, **more: Any) -> Engine:
     return engine
 
 
-def _prepare_sqlite(pragmas: Sequence[str], driver: Any, _record: Any) -> None:
+def _prepare_sqlite(pragmas: Sequence[str], driver: Any, record: Any) -> None:
     # The driver's own transactions begin too late for `BEGIN IMMEDIATE`; SQLAlchemy's begin event takes over.
     driver.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON", *pragmas):
         driver.execute(f"PRAGMA {pragma}")
+    # Making one takes longer than some statements.
+    record.info[_CURSOR] = driver.cursor()
 
 
 def _begin_sqlite(connection: Connection) -> None:
     # A read followed by a write in a deferred transaction fails at once when somebody else wrote between the two,
     # whatever the timeout, so a writer takes its lock first.
-    execute(connection, "BEGIN IMMEDIATE", ())
+    execute(connection, "BEGIN IMMEDIATE")
 
 
 # Any driver ------------------------------------------------------------------------------------------------------
+
+_SAVEPOINT = "SAVEPOINT attempt"
 
 
 @contextmanager
 def savepoint(connection: Connection) -> Iterator[None]:
     """What is written in the block is undone when it raises; the transaction itself goes on."""
-    execute(connection, "SAVEPOINT attempt", ())
+    keep(connection, _SAVEPOINT)
     try:
         yield
+        if _unkeep(connection, _SAVEPOINT):
+            return
+        clear(connection)
     except BaseException:
-        execute(connection, "ROLLBACK TO SAVEPOINT attempt", ())
-        execute(connection, "RELEASE SAVEPOINT attempt", ())
+        if not connection.invalidated and not _unkeep(connection, _SAVEPOINT):
+            keep(connection, f"ROLLBACK TO {_SAVEPOINT}")
+            keep(connection, f"RELEASE {_SAVEPOINT}")
         raise
-    execute(connection, "RELEASE SAVEPOINT attempt", ())
+    keep(connection, f"RELEASE {_SAVEPOINT}")
 
 
-def execute(connection: Connection, sql: str, values: Any) -> Any:
-    """Have the driver itself execute a statement in its own words, and answer its cursor, to be read before the next.
+def execute(connection: Connection, sql: str, values: Sequence[Any] = ()) -> Sequence[Any]:
+    """Have the driver itself execute a statement in its own words. Answers its rows.
 
-    Raises what SQLAlchemy would raise.
+    Raises what SQLAlchemy would raise, as `keep` and `clear` do.
     """
-    proxy = connection.connection
-    # One for each of the driver's connections: making them takes longer than some statements.
-    cursor = proxy.info.get("cursor")
+    _tell(connection, sql, values)
+    info = connection.connection.info
     try:
-        if cursor is None:
-            cursor = proxy.info["cursor"] = proxy.cursor()
-        # Whoever listens to SQLAlchemy's statements hears these, too.
-        for listener in connection.dispatch.before_cursor_execute:
-            listener(connection, cursor, sql, values, None, False)
-        return cursor.execute(sql, values)
+        if wire := info.get(_WIRE):
+            return wire.ask(sql, values)  # type: ignore[no-any-return]
+        return info[_CURSOR].execute(sql, values).fetchall()  # type: ignore[no-any-return]
     except connection.dialect.loaded_dbapi.Error as error:
-        gone = connection.dialect.is_disconnect(error, proxy.driver_connection, cursor)
-        if gone:
-            connection.invalidate(error)
-        raise sa.exc.DBAPIError.instance(
-            sql, None, error, connection.dialect.loaded_dbapi.Error, hide_parameters=True,
-            connection_invalidated=gone, dialect=connection.dialect,
-        ) from error  # fmt: skip
+        raise _translated(connection, sql, error) from error
+
+
+def keep(connection: Connection, sql: str, values: Sequence[Any] = ()) -> None:
+    """Execute a statement that has no rows: at the latest before the next one, or when the transaction ends.
+
+    On PostgreSQL it travels with that, and what the database has against it is raised there.
+    """
+    _tell(connection, sql, values)
+    info = connection.connection.info
+    try:
+        if wire := info.get(_WIRE):
+            wire.keep(sql, values)
+        else:
+            info[_CURSOR].execute(sql, values)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _translated(connection, sql, error) from error
+
+
+def clear(connection: Connection) -> None:
+    """Execute now what is kept."""
+    _on_wire(connection, Wire.clear)
+
+
+def _on_wire(connection: Connection, act: Callable[[Wire], None]) -> None:
+    if connection.invalidated:
+        return
+    try:
+        if wire := connection.connection.info.get(_WIRE):
+            act(wire)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _translated(connection, "what was kept", error) from error
+
+
+def _unkeep(connection: Connection, sql: str) -> bool:
+    wire: Wire | None = connection.connection.info.get(_WIRE)
+    return wire is not None and wire.unkeep(sql)
+
+
+def _tell(connection: Connection, sql: str, values: Sequence[Any]) -> None:
+    """Whoever listens to SQLAlchemy's statements hears these, too."""
+    for listener in connection.dispatch.before_cursor_execute:
+        listener(connection, None, sql, values, None, False)
+
+
+def _translated(connection: Connection, sql: str, error: Any) -> Exception:
+    """As SQLAlchemy would raise it. Of a connection that is gone it is told."""
+    gone = connection.dialect.is_disconnect(error, connection.connection.driver_connection, None)
+    if gone:
+        connection.invalidate(error)
+    translated: Exception = sa.exc.DBAPIError.instance(
+        sql, None, error, connection.dialect.loaded_dbapi.Error, hide_parameters=True,
+        connection_invalidated=gone, dialect=connection.dialect,
+    )  # fmt: skip
+    return translated

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Dialect
 
-from engine.db import execute
+from engine.db import execute, keep
 
 _Convert = Callable[[Any], Any]
 # The type checker wants the names of the fields written out.
@@ -73,20 +73,25 @@ class Prepared:
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """Write one row, or change some. Raises what SQLAlchemy would raise."""
-        text = self.text(connection, values)
+        text = self._text(connection, values)
         execute(connection, text.sql, text.bind(values))
+
+    def later(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """The same, at the latest before the next statement or when the transaction ends; an error is raised there."""
+        text = self._text(connection, values)
+        keep(connection, text.sql, text.bind(values))
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
         """What a query answers, or an insertion returns: named tuples."""
-        text = self.text(connection, values)
-        return [text.row(found) for found in execute(connection, text.sql, text.bind(values)).fetchall()]
+        text = self._text(connection, values)
+        return [text.row(found) for found in execute(connection, text.sql, text.bind(values))]
 
     def first(self, connection: Connection, values: Mapping[str, Any]) -> Any | None:
         """The first row, or None."""
         found = self.rows(connection, values)
         return found[0] if found else None
 
-    def text(self, connection: Connection, values: Mapping[str, Any]) -> _Text:
+    def _text(self, connection: Connection, values: Mapping[str, Any]) -> _Text:
         key = (connection.dialect.name, *values)
         text = self._texts.get(key)
         if text is None:
@@ -94,41 +99,5 @@ class Prepared:
         return text
 
 
+# A statement, and the values that it is run with.
 Write = tuple[Prepared, Mapping[str, Any]]
-
-
-def run_together(connection: Connection, writes: Sequence[Write]) -> None:
-    """Write rows that do not depend on each other: on PostgreSQL as one statement, elsewhere one after the other.
-
-    No two of the writes concern the same row. Those that insert the same columns into one table keep their order.
-    """
-    if connection.dialect.name != "postgresql" or len(writes) < 2:
-        for prepared, values in writes:
-            prepared.run(connection, values)
-        return
-    texts = tuple([prepared.text(connection, values) for prepared, values in writes])
-    if texts not in _together:
-        _together[texts] = _one_statement(texts)
-    sql, order = _together[texts]
-    bound: list[Any] = []
-    for position in order:
-        bound += texts[position].bind(writes[position][1])
-    execute(connection, sql, bound)
-
-
-# As one statement, and in which order the values of the single ones stand in it.
-_together: dict[tuple[_Text, ...], tuple[str, list[int]]] = {}
-
-
-def _one_statement(texts: Sequence[_Text]) -> tuple[str, list[int]]:
-    """Each text as a part; rows for the same table as one insertion, which keeps their order."""
-    alike: dict[Any, list[int]] = {}
-    for position, text in enumerate(texts):
-        alike.setdefault(text if text.inserts else position, []).append(position)
-    parts = []
-    for positions in alike.values():
-        into, _, row = (sql := texts[positions[0]].sql).partition(" VALUES ")
-        parts.append(f"{into} VALUES {', '.join([row] * len(positions))}" if row else sql)
-    *before, last = parts
-    with_ = f"WITH {', '.join(f'w{number} AS ({sql})' for number, sql in enumerate(before))} " if before else ""
-    return with_ + last, [position for positions in alike.values() for position in positions]

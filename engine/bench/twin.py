@@ -5,17 +5,15 @@ The twin begins as the same world and is written to in the same order, so that i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
-from engine import db, prepared
+from engine import db
 from engine.application import Application
 from engine.bench.floor import driver_of
-from engine.cases import locked
 from engine.db import Database
 
 _WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -40,18 +38,6 @@ class Twin:
             if sql.startswith(_WRITES):
                 self._statements.append((sql, values))
 
-        def together(connection: Connection, writes: Sequence[prepared.Write]) -> None:
-            if self._is_sqlite or len(writes) < 2:
-                prepared.run_together(connection, writes)
-                return
-            begun = len(self._statements)
-            prepared.run_together(connection, writes)
-            # Not the one statement that it was written by.
-            del self._statements[begun:]
-            for statement, values in writes:
-                text = statement.text(connection, values)
-                note(text.sql, text.bind(values))
-
         def executed(_c: Any, _cursor: Any, sql: str, values: Any, _context: Any, executemany: bool) -> None:
             for one in values if executemany else [values]:
                 note(sql, one)
@@ -62,13 +48,9 @@ class Twin:
 
         sa.event.listen(engine, "before_cursor_execute", executed)
         sa.event.listen(engine, "commit", committed)
-        # Where it is called: what stands in its own module stays as it is.
-        room: Any = locked
-        room.run_together = together
         try:
             yield
         finally:
-            room.run_together = prepared.run_together
             sa.event.remove(engine, "before_cursor_execute", executed)
             sa.event.remove(engine, "commit", committed)
 

@@ -24,7 +24,7 @@ from engine.cases.kinds import Call, kind_of
 from engine.cases.tables import UNSTAFFED, case, case_scope, deadline, incident, instance, notice, task
 from engine.db import savepoint
 from engine.errors import N_, Conflict, NotFound, XuejiError
-from engine.prepared import Prepared, Write, run_together
+from engine.prepared import Prepared, Write
 from engine.procedures import Version
 from engine.registry.tables import organisation
 
@@ -254,7 +254,7 @@ class Locked:
         self.change(_STAND, {"of_case": self.id}, state=state)
 
     def write(self, statement: Prepared, values: Mapping[str, Any]) -> None:
-        """Another row, which nothing else in this transaction writes."""
+        """Another row, or a change that nothing else in this transaction makes."""
         self._writes.append((statement, values))
 
     def change(self, statement: Prepared, of: Mapping[str, Any], **values: Any) -> None:
@@ -291,7 +291,8 @@ class Locked:
         writes += [messages.written(item, self.id) for item in arrived + self._sent]
         writes += [(statement, values) for (statement, *_), values in self._changes.items()]
         # First what ends: what begins may stand in the same place, as a timer that is armed again.
-        run_together(self.connection, self._writes + writes)
+        for statement, values in self._writes + writes:
+            statement.later(self.connection, values)
         self._writes, self._changes, self._new_tasks, self._new_deadlines = [], {}, {}, {}
         self._kept_messages, self._sent, self._new_scope = None, [], []
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,9 +13,10 @@ import sqlalchemy as sa
 
 from engine import audit
 from engine.audit import NEW_ENTRY, SYSTEM, audit_entry
-from engine.db import Database, UtcDateTime
+from engine.db import Database, UtcDateTime, savepoint
 from engine.errors import describe
-from engine.prepared import Prepared, run_together
+from engine.outages import is_outage
+from engine.prepared import Prepared
 
 MORNING = datetime(2026, 9, 22, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
 
@@ -59,11 +62,20 @@ def test_an_error_of_the_database_quotes_no_values(database: Database) -> None:
 ROW = audit.entry(SYSTEM, "task.completed", "task", 1, at=MORNING)
 
 
-def test_rows_written_together_are_all_there(database: Database) -> None:
+def actions(connection: sa.Connection) -> list[str]:
+    return list(connection.scalars(sa.select(audit_entry.c.action).order_by(audit_entry.c.id)))
+
+
+def test_what_is_written_later_is_there_for_whoever_asks_next_in_its_order(database: Database) -> None:
     with database.transaction() as connection:
-        run_together(connection, [(NEW_ENTRY, ROW), (NEW_ENTRY, ROW | {"action": "task.opened"}), (NEW_ENTRY, ROW)])
-        actions = connection.scalars(sa.select(audit_entry.c.action).order_by(audit_entry.c.id)).all()
-    assert actions == ["task.completed", "task.opened", "task.completed"]
+        for action in ("task.completed", "task.opened"):
+            NEW_ENTRY.later(connection, ROW | {"action": action})
+        assert actions(connection) == ["task.completed", "task.opened"]
+        NEW_ENTRY.later(connection, ROW | {"action": "case.ended"})
+        NEW_ENTRY.run(connection, ROW | {"action": "case.started"})
+        NEW_ENTRY.later(connection, ROW | {"action": "case.seen"})
+    with database.reading() as connection:
+        assert actions(connection) == ["task.completed", "task.opened", "case.ended", "case.started", "case.seen"]
 
 
 @pytest.mark.parametrize("others", [0, 1], ids=["alone", "with another"])
@@ -71,7 +83,8 @@ def test_a_row_that_is_refused_takes_its_transaction_with_it(database: Database,
     def fail() -> None:
         with database.transaction() as connection:
             record(connection)
-            run_together(connection, [(NEW_ENTRY, ROW)] * others + [(NEW_ENTRY, ROW | {"duty": None})])
+            for row in [ROW] * others + [ROW | {"duty": None}]:
+                NEW_ENTRY.later(connection, row)
 
     with pytest.raises(sa.exc.IntegrityError) as error:
         fail()
@@ -79,6 +92,64 @@ def test_a_row_that_is_refused_takes_its_transaction_with_it(database: Database,
     assert count(database) == 0
     with database.transaction() as connection:
         record(connection)
+    assert count(database) == 1
+
+
+def test_what_is_written_later_in_a_transaction_that_raises_is_never_written(database: Database) -> None:
+    def fail() -> None:
+        with database.transaction() as connection:
+            NEW_ENTRY.later(connection, ROW)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with database.transaction() as connection:
+        NEW_ENTRY.later(connection, ROW | {"action": "task.opened"})
+    with database.reading() as connection:
+        assert actions(connection) == ["task.opened"]
+
+
+@pytest.mark.parametrize("write", [Prepared.run, Prepared.later], ids=["at once", "later"])
+def test_what_is_tried_in_vain_is_undone_alone(database: Database, write: Callable[..., None]) -> None:
+    def tried(connection: sa.Connection, *rows: dict[str, Any], fail: bool = False) -> None:
+        with savepoint(connection):
+            for row in rows:
+                write(NEW_ENTRY, connection, row)
+            if fail:
+                raise ZeroDivisionError
+
+    with database.transaction() as connection:
+        tried(connection)
+        NEW_ENTRY.later(connection, ROW)
+        with pytest.raises(sa.exc.IntegrityError):
+            tried(connection, ROW | {"action": "task.lost"}, ROW | {"duty": None})
+        with pytest.raises(ZeroDivisionError):
+            tried(connection, ROW | {"action": "task.lost"}, fail=True)
+        tried(connection, ROW | {"action": "task.opened"})
+    with database.reading() as connection:
+        assert actions(connection) == ["task.completed", "task.opened"]
+
+
+@pytest.mark.parametrize("write", [Prepared.run, Prepared.later], ids=["at once", "later"])
+def test_a_connection_that_the_server_has_ended_is_an_outage_and_the_next_one_works(
+    database: Database, write: Callable[..., None]
+) -> None:
+    if database.is_sqlite:
+        return
+
+    def fail() -> None:
+        with database.transaction() as connection:
+            pid = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+            with database.reading() as other:
+                other.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+            with savepoint(connection):
+                write(NEW_ENTRY, connection, ROW)
+
+    with pytest.raises(sa.exc.OperationalError) as error:
+        fail()
+    assert is_outage(error.value)
+    with database.transaction() as connection:
+        write(NEW_ENTRY, connection, ROW)
     assert count(database) == 1
 
 

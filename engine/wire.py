@@ -1,0 +1,142 @@
+"""Statements to PostgreSQL that travel together: a transaction begins with its first one and ends with its last.
+
+What nobody waits for is kept until something is asked, or until the commit. Everything is done with the driver's own
+protocol functions. Its pipeline mode would do the same, but sends each statement by itself and polls for each, which
+takes longer than the round trips that it saves.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Generator, Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import error_from_result
+from psycopg.generators import fetch_many, send
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
+
+Rows = list[tuple[Any, ...]]
+
+
+class _Statement(NamedTuple):
+    # With numbered parameters.
+    text: bytes
+    # As the server reads them: it knows itself which type each has.
+    values: Sequence[Any]
+
+
+_BEGIN = _Statement(b"BEGIN", ())
+_COMMIT = _Statement(b"COMMIT", ())
+
+
+class Wire:
+    """One connection of the driver."""
+
+    def __init__(self, driver: psycopg.Connection[Any]) -> None:
+        self._driver = driver
+        self._adapter = Transformer(driver)
+        # The texts that the server has prepared for it.
+        self._prepared: set[bytes] = set()
+        self._kept: list[_Statement] = []
+
+    def ask(self, sql: str, values: Sequence[Any]) -> Rows:
+        """Send what was kept and then this, in one round trip. Answers the rows of this one.
+
+        The text has `%s` for each value, as the driver wants it. Raises what the driver would raise.
+        """
+        answer = self._exchange([*self._kept, self._statement(sql, values)])
+        self._adapter.set_pgresult(answer)
+        return self._adapter.load_rows(0, answer.ntuples, tuple)
+
+    def keep(self, sql: str, values: Sequence[Any]) -> None:
+        """Send this with whatever comes next; what the server has against it is raised then."""
+        self._kept.append(self._statement(sql, values))
+
+    def unkeep(self, sql: str) -> bool:
+        """Whether this was kept last; then it is no longer."""
+        found = bool(self._kept) and self._kept[-1].text == _numbered(sql)
+        if found:
+            self._kept.pop()
+        return found
+
+    def clear(self) -> None:
+        """Send what was kept."""
+        if self._kept:
+            self._exchange(self._kept)
+
+    def commit(self) -> None:
+        """Send what was kept, and end the transaction with it; where nothing was, the driver will end it."""
+        if not self._kept:
+            return
+        try:
+            self._exchange([*self._kept, _COMMIT])
+        except psycopg.Error:
+            # Nobody will ask for it: to SQLAlchemy a transaction that tried to end is over.
+            if not self._driver.closed:
+                self._driver.rollback()
+            raise
+
+    def forget(self) -> None:
+        """Send nothing of what was kept."""
+        self._kept = []
+
+    def _statement(self, sql: str, values: Sequence[Any]) -> _Statement:
+        return _Statement(_numbered(sql), self._adapter.dump_sequence(values, [PyFormat.TEXT] * len(values)))
+
+    def _exchange(self, statements: Sequence[_Statement]) -> PGresult:
+        """One round trip. Answers the last result, or raises the first error: nothing after it was done."""
+        self._kept = []
+        if not self._driver.autocommit and self._driver.pgconn.transaction_status == TransactionStatus.IDLE:
+            statements = [_BEGIN, *statements]
+        try:
+            answers = self._driver.wait(self._communicate(statements))
+        except BaseException:
+            # Nobody knows how much of it the server has read, or will still answer.
+            self._driver.close()
+            raise
+        for answer in answers:
+            if answer.status == ExecStatus.FATAL_ERROR:
+                raise error_from_result(answer, encoding=self._driver.info.encoding)
+        return answers[-1]
+
+    def _communicate(self, statements: Sequence[_Statement]) -> Generator[Any, Any, list[PGresult]]:
+        """What the server answers to each; to those after one that failed it does not."""
+        server = self._driver.pgconn
+        server.enter_pipeline_mode()
+        # Of each message the text that it prepares, if it prepares one.
+        messages: list[bytes | None] = []
+        for text, values in statements:
+            if text not in self._prepared and text not in messages:
+                server.send_prepare(_name(text), text)
+                messages.append(text)
+            server.send_query_prepared(_name(text), values)
+            messages.append(None)
+        server.pipeline_sync()
+        yield from send(server)
+        answers: list[PGresult] = []
+        for prepared in messages:
+            answers += yield from fetch_many(server)
+            if prepared and answers[-1].status == ExecStatus.COMMAND_OK:
+                self._prepared.add(prepared)
+        yield from fetch_many(server)
+        # A server that goes away may have said so as its last answer.
+        if server.status == ConnStatus.OK:
+            server.exit_pipeline_mode()
+        return answers
+
+
+@functools.cache
+def _name(text: bytes) -> bytes:
+    """Under which name a text is prepared."""
+    return b"xueji_" + sha256(text).hexdigest()[:32].encode()
+
+
+@functools.cache
+def _numbered(sql: str) -> bytes:
+    """A constant text with `%s` for each parameter, as the server numbers them."""
+    first, *others = sql.split("%s")
+    return (first + "".join(f"${place}{text}" for place, text in enumerate(others, 1))).replace("%%", "%").encode()
