@@ -296,17 +296,15 @@ def waiting_after(
 def waiting_alike(
     connection: Connection,
     actor: Actor,
-    form: tuple[Field, ...],
+    alike: Sequence[Step],
     *,
     menu: str | None = None,
     node: str | None = None,
     late_at: datetime | None = None,
     where: sa.ColumnElement[bool] | None = None,
     sort: str = "due",
-    at: datetime,
 ) -> list[int]:
-    """What of the list has this form and may be decided at once: the ids, in its order, at most `MOST_AT_ONCE`."""
-    alike = [step for step in steps(connection, actor, at=at) if step.act[-1].batch and act_form(step.act) == form]
+    """What of the list is in one of these steps: the ids, in its order, at most `MOST_AT_ONCE`."""
     of_step = (
         sa.and_(task.c.version_id == step.version.id, task.c.side == step.side, task.c.node == step.node.id)
         for step in alike
@@ -314,6 +312,11 @@ def waiting_alike(
     conditions = [*_waiting(actor, menu, node, late_at, where), sa.or_(sa.false(), *of_step)]
     order = SORTS[sort].by
     return list(connection.scalars(sa.select(task.c.id).where(*conditions).order_by(*order).limit(MOST_AT_ONCE)))
+
+
+def alike(waiting: Sequence[Step], form: tuple[Field, ...]) -> list[Step]:
+    """The steps that have this form and may be decided at once."""
+    return [step for step in waiting if step.act[-1].batch and act_form(step.act) == form]
 
 
 def waiting_of(connection: Connection, actor: Actor, case_id: int) -> list[Task]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import parse_qsl, urlsplit
 
 from flask import Flask, request
@@ -25,11 +26,12 @@ class Frame:
     memberships: list[Membership]
     demo_accounts: list[DemoAccount]
 
-    def is_here(self, link: Link) -> bool:
-        """Whether a line of the left side is the present one: the longest path that leads here."""
-        paths = [(path, link_) for group in self.groups for link_ in group.links for path in (link_.path, *link_.also)]
-        fitting = [(len(path), link_) for path, link_ in paths if _leads_here(path)]
-        return bool(fitting) and max(fitting, key=lambda pair: pair[0])[1] == link
+    @cached_property
+    def here(self) -> Link | None:
+        """The line of the left side that is the present one: the longest path that leads here."""
+        links = [(path, link) for group in self.groups for link in group.links for path in (link.path, *link.also)]
+        fitting = [(len(path), link) for path, link in links if _leads_here(path)]
+        return max(fitting, key=lambda pair: pair[0])[1] if fitting else None
 
     def accounts_of(self, organisation_id: int) -> list[DemoAccount]:
         return [account for account in self.demo_accounts if account.membership.organisation_id == organisation_id]

@@ -165,7 +165,7 @@ def page(error: XuejiError | None = None) -> ResponseReturnValue:
         rows = _rows(connection, actor, waiting.tasks)
         bars = _batches(rows)
         for bar in bars if waiting.total > waiting.size else ():
-            bar.reach = len(_alike(connection, actor, listing, bar.form))
+            bar.reach = _reach(connection, actor, listing, bar)
         working = batches.working(connection, actor)
     return render_template(
         "inbox/page.html",
@@ -264,17 +264,25 @@ def _with_transfers(connection: Connection, actor: Actor, tasks: Sequence[Task])
     return [Row(task, known.get(task.case_id)) for task in tasks]
 
 
+def _reach(connection: Connection, actor: Actor, listing: Listing, bar: Batch) -> int:
+    """How many of the whole list could be decided with those of a bar."""
+    if listing.where is not None:
+        return len(_alike(connection, actor, listing, bar.form))
+    steps = inbox.alike(open_steps(connection, actor), bar.form)
+    listed = [step for step in steps if listing.menu in (None, step.menu) and listing.step in ("", step.node.id)]
+    return min(sum(step.late if listing.late else step.open for step in listed), inbox.MOST_AT_ONCE)
+
+
 def _alike(connection: Connection, actor: Actor, listing: Listing, form: tuple[Field, ...]) -> list[int]:
     return inbox.waiting_alike(
         connection,
         actor,
-        form,
+        inbox.alike(open_steps(connection, actor), form),
         menu=listing.menu,
         node=listing.step or None,
         late_at=now() if listing.late else None,
         where=listing.where,
         sort=listing.order,
-        at=now(),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from flask import Flask, request
-from flask_babel import Babel, format_date, format_datetime, get_locale
+from babel.support import Translations
+from flask import Flask, g, request
+from flask_babel import Babel, format_date, format_datetime, get_locale, get_translations
 from flask_babel import gettext as _
 
 from engine.errors import XuejiError
@@ -86,6 +87,9 @@ def moment_in_words(value: datetime | None) -> str:
 
 def register(app: Flask) -> None:
     Babel(app, default_locale="en", default_translation_directories="translations", locale_selector=chosen_locale)
+    # What the extension for translations adds to it.
+    words: Any = app.jinja_env
+    words.install_gettext_callables(_gettext, _ngettext, newstyle=True)
     app.jinja_env.filters.update(
         date=day,
         date_words=day_in_words,
@@ -98,6 +102,22 @@ def register(app: Flask) -> None:
         masked=mask,
     )
     app.jinja_env.globals.update(own_name=own_name, is_english=is_english, locales=LOCALES, chosen_locale=chosen_locale)
+
+
+def _catalogue() -> Translations:
+    """The reader's, looked up once in a request: a page asks for a hundred words."""
+    if "catalogue" not in g:
+        g.catalogue = get_translations()
+    found: Translations = g.catalogue
+    return found
+
+
+def _gettext(text: str) -> str:
+    return _catalogue().ugettext(text)
+
+
+def _ngettext(one: str, many: str, number: int) -> str:
+    return _catalogue().ungettext(one, many, number)
 
 
 def _filled(text: str, error: XuejiError) -> str:
