@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from engine import procedures, workdays
 from engine.audit import Actor
-from engine.comparison.simulation import QUICK, WHOLE, Assumptions, Course, course_of, simulate
+from engine.comparison.simulation import QUICK, WHOLE, Assumptions, Course, NotSimulated, course_of, simulate
 from engine.comparison.simulation.runs import cores
 from engine.db import Database, UtcDateTime, metadata
 from engine.errors import NotFound
@@ -75,6 +75,27 @@ def find(connection: Connection, version: Version, given: Assumptions, *, at: da
     key = _key(version, given, workdays.load(connection), at)
     row = connection.execute(sa.select(simulation).where(simulation.c.key == key)).one_or_none()
     return Simulation(row.id, row.done, row.total, row.figures) if row else None
+
+
+def of_both(
+    connection: Connection, one: Version | None, other: Version | None, *, at: datetime
+) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+    """How long cases take under two versions by the default assumptions, of many cases where that was asked for.
+
+    None where either can not be simulated, or their cases are not of one kind.
+    """
+    if one is None or other is None or one.kind != other.kind:
+        return None
+    try:
+        return _best(connection, one, at), _best(connection, other, at)
+    except NotSimulated:
+        return None
+
+
+def _best(connection: Connection, version: Version, at: datetime) -> Mapping[str, Any]:
+    given = Assumptions.defaults()
+    whole = find(connection, version, given, at=at)
+    return (whole and whole.figures) or answer(connection, version, given, at=at)
 
 
 def ask(

@@ -19,7 +19,6 @@ from engine.comparison import PHASES, Words
 from engine.comparison.findings import party_words
 from engine.comparison.model import GUARDIAN, SEVERITIES
 from engine.comparison.sentences import templates
-from engine.comparison.simulation import Assumptions, NotSimulated
 from engine.errors import N_, Invalid, NotFound, XuejiError
 from engine.permissions import may
 from engine.procedures import TRANSFER, Standing
@@ -375,31 +374,19 @@ def report(a: str, b: str, form: str) -> ResponseReturnValue:
     if not isinstance(shown, Shown):
         return redirect(url_for(".page", a=a, b=b))
     versions = shown.version("a"), shown.version("b")
-    content = reports.written(
-        shown.found, form, _locale(), at=now(), versions=versions, durations=_durations(shown.pair)
-    )
-    name = f"comparison-{shown.pair.a.reference}-{shown.pair.b.reference}.{FORMATS[form].name}"
+    pair = shown.pair
+    with reading() as connection:
+        # A program that reads the differences asks for figures where they are.
+        durations = (
+            None if form == "json" else simulations.of_both(connection, pair.a.version, pair.b.version, at=now())
+        )
+    content = reports.written(shown.found, form, _locale(), at=now(), versions=versions, durations=durations)
+    name = f"comparison-{pair.a.reference}-{pair.b.reference}.{FORMATS[form].name}"
     return Response(
         content,
         mimetype=FORMATS[form].media_type,
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )
-
-
-def _durations(pair: Pair) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
-    """How long cases take on both sides by the default assumptions; nothing where either can not be simulated."""
-    one, other = pair.a.version, pair.b.version
-    if one is None or other is None or one.kind != other.kind:
-        return None
-    given = Assumptions.defaults()
-    with reading() as connection:
-        try:
-            return (
-                simulations.answer(connection, one, given, at=now()),
-                simulations.answer(connection, other, given, at=now()),
-            )
-        except NotSimulated:
-            return None
 
 
 # Correcting ------------------------------------------------------------------------------------------------------

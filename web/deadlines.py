@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from flask import Flask, g
@@ -29,7 +29,15 @@ def deadline_of(task: Any) -> Deadline | None:
     if task.due_at is None:
         return None
     due = Due(task.due_at, bool(getattr(task, "due_provisional", False)))
-    return Deadline(due.day, calendar().remaining(now(), due), due.provisional)
+    return Deadline(due.day, _days_left(due), due.provisional)
+
+
+def _days_left(due: Due) -> int:
+    """Counted once in a request for each deadline: a list has many tasks and few days."""
+    known: dict[datetime, int] = g.setdefault("days_left", {})
+    if due.at not in known:
+        known[due.at] = calendar().remaining(now(), due)
+    return known[due.at]
 
 
 def calendar() -> Calendar:

@@ -12,7 +12,7 @@ from pydantic import Field, RootModel
 from sqlalchemy.engine import Connection
 
 import engine.comparison
-from engine import procedures, reports
+from engine import procedures, reports, simulations
 from engine.bpmn.reader import DiagramError
 from engine.comparison import TooLarge
 from engine.errors import N_, Invalid
@@ -132,7 +132,8 @@ def _answer(connection: Connection, pair: Pair, found: dict[str, Any], form: str
     if form == "json":
         return Comparison(found)
     versions = version_words(connection, pair.a), version_words(connection, pair.b)
-    content = reports.written(found, form, locale(), at=now(), versions=versions)
+    durations = simulations.of_both(connection, pair.a.version, pair.b.version, at=now())
+    content = reports.written(found, form, locale(), at=now(), versions=versions, durations=durations)
     return Content(content, FORMATS[form].media_type, f"comparison.{FORMATS[form].name}")
 
 

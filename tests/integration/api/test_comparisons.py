@@ -66,6 +66,12 @@ def test_a_report_speaks_the_language_that_is_asked_for(program, ids):
     assert "对照报告" in program.get(path, format="text").text
 
 
+def test_a_report_on_versions_says_how_long_cases_take_and_one_on_files_does_not(program, ids):
+    assert "平均" in program.get("/comparisons/{}/{}".format(*ids), format="text").text
+    files = {"a": str(ids[0]), "b_diagram": file(DIAGRAM, "anhui.bpmn"), "format": "text"}
+    assert "平均" not in compare(program, **files).text
+
+
 def test_files_are_compared_with_versions_and_with_each_other_and_nothing_is_kept(program, ids, database):
     sent = {"a": str(ids[0]), "b_diagram": file(DIAGRAM, "anhui.bpmn"), "b_document": file(DOCUMENT, "document.csv")}
     found = ok(compare(program, **sent))
