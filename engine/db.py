@@ -202,16 +202,17 @@ def savepoint(connection: Connection) -> Iterator[None]:
     keep(connection, f"RELEASE {_SAVEPOINT}")
 
 
-def execute(connection: Connection, sql: str, values: Sequence[Any] = ()) -> Sequence[Any]:
+def execute(connection: Connection, sql: str, values: Sequence[Any] = (), *, last: bool = False) -> Sequence[Any]:
     """Have the driver itself execute a statement in its own words. Answers its rows.
 
+    After the `last` one of a transaction nothing may follow that could still fail: on PostgreSQL it is over then.
     Raises what SQLAlchemy would raise, as `keep` and `clear` do.
     """
     _tell(connection, sql, values)
     info = connection.connection.info
     try:
         if wire := info.get(_WIRE):
-            return wire.ask(sql, values)  # type: ignore[no-any-return]
+            return wire.ask(sql, values, last=last)  # type: ignore[no-any-return]
         return info[_CURSOR].execute(sql, values).fetchall()  # type: ignore[no-any-return]
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translated(connection, sql, error) from error

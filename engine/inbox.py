@@ -568,9 +568,9 @@ _COMPLETION = Prepared(
 )
 
 
-def completion(connection: Connection, case_id: int) -> Completion:
-    """What became of a case: its outcome, or who has it now."""
-    rows = _COMPLETION.rows(connection, {"of_case": case_id})
+def completion(connection: Connection, case_id: int, *, last: bool = False) -> Completion:
+    """What became of a case: its outcome, or who has it now. It may be the `last` question of its transaction."""
+    rows = _COMPLETION.rows(connection, {"of_case": case_id}, last=last)
     held = tuple(_holder(connection, row) for row in rows if row.case_id is not None)
     return Completion(case_id, rows[0].revision, rows[0].outcome, held)
 

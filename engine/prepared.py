@@ -81,10 +81,10 @@ class Prepared:
         text = self._text(connection, values)
         keep(connection, text.sql, text.bind(values))
 
-    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
-        """What a query answers, or an insertion returns: named tuples."""
+    def rows(self, connection: Connection, values: Mapping[str, Any], *, last: bool = False) -> list[Any]:
+        """What a query answers, or an insertion returns: named tuples. `last` as `db.execute` takes it."""
         text = self._text(connection, values)
-        return [text.row(found) for found in execute(connection, text.sql, text.bind(values))]
+        return [text.row(found) for found in execute(connection, text.sql, text.bind(values), last=last)]
 
     def first(self, connection: Connection, values: Mapping[str, Any]) -> Any | None:
         """The first row, or None."""

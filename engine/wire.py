@@ -43,12 +43,14 @@ class Wire:
         self._prepared: set[bytes] = set()
         self._kept: list[_Statement] = []
 
-    def ask(self, sql: str, values: Sequence[Any]) -> Rows:
+    def ask(self, sql: str, values: Sequence[Any], *, last: bool = False) -> Rows:
         """Send what was kept and then this, in one round trip. Answers the rows of this one.
 
-        The text has `%s` for each value, as the driver wants it. Raises what the driver would raise.
+        The text has `%s` for each value, as the driver wants it. With the `last` question of a transaction its end is
+        sent, too. Raises what the driver would raise.
         """
-        answer = self._exchange([*self._kept, self._statement(sql, values)])
+        end = [_COMMIT] if last and not self._driver.autocommit else []
+        answer = self._exchange([*self._kept, self._statement(sql, values), *end])[-1 - len(end)]
         self._adapter.set_pgresult(answer)
         return self._adapter.load_rows(0, answer.ntuples, tuple)
 
@@ -87,13 +89,13 @@ class Wire:
     def _statement(self, sql: str, values: Sequence[Any]) -> _Statement:
         return _Statement(_numbered(sql), self._adapter.dump_sequence(values, [PyFormat.TEXT] * len(values)))
 
-    def _exchange(self, statements: Sequence[_Statement]) -> PGresult:
-        """One round trip. Answers the last result, or raises the first error: nothing after it was done."""
+    def _exchange(self, statements: Sequence[_Statement]) -> list[PGresult]:
+        """One round trip. Answers what each led to, or raises the first error: nothing after that was done."""
         self._kept = []
         if not self._driver.autocommit and self._driver.pgconn.transaction_status == TransactionStatus.IDLE:
             statements = [_BEGIN, *statements]
         try:
-            answers = self._driver.wait(self._communicate(statements))
+            messages, answers = self._driver.wait(self._communicate(statements))
         except BaseException:
             # Nobody knows how much of it the server has read, or will still answer.
             self._driver.close()
@@ -101,10 +103,10 @@ class Wire:
         for answer in answers:
             if answer.status == ExecStatus.FATAL_ERROR:
                 raise error_from_result(answer, encoding=self._driver.info.encoding)
-        return answers[-1]
+        return [answer for prepared, answer in zip(messages, answers, strict=True) if prepared is None]
 
-    def _communicate(self, statements: Sequence[_Statement]) -> Generator[Any, Any, list[PGresult]]:
-        """What the server answers to each; to those after one that failed it does not."""
+    def _communicate(self, statements: Sequence[_Statement]) -> Generator[Any, Any, tuple[list[Any], list[PGresult]]]:
+        """The messages sent, and what the server answers to each; to those after one that failed it does not."""
         server = self._driver.pgconn
         server.enter_pipeline_mode()
         # Of each message the text that it prepares, if it prepares one.
@@ -126,7 +128,7 @@ class Wire:
         # A server that goes away may have said so as its last answer.
         if server.status == ConnStatus.OK:
             server.exit_pipeline_mode()
-        return answers
+        return messages, answers
 
 
 @functools.cache

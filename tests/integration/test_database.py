@@ -109,6 +109,28 @@ def test_what_is_written_later_in_a_transaction_that_raises_is_never_written(dat
         assert actions(connection) == ["task.opened"]
 
 
+COUNT = Prepared(sa.select(sa.func.count().label("number")).select_from(audit_entry))
+
+
+def test_the_last_question_of_a_transaction_sees_what_it_wrote_and_all_of_it_stands(database: Database) -> None:
+    with database.transaction() as connection:
+        NEW_ENTRY.later(connection, ROW)
+        assert [row.number for row in COUNT.rows(connection, {}, last=True)] == [1]
+    assert count(database) == 1
+
+
+def test_where_the_last_question_finds_a_row_refused_nothing_stands(database: Database) -> None:
+    def fail() -> None:
+        with database.transaction() as connection:
+            NEW_ENTRY.later(connection, ROW)
+            NEW_ENTRY.later(connection, ROW | {"duty": None})
+            COUNT.rows(connection, {}, last=True)
+
+    with pytest.raises(sa.exc.IntegrityError):
+        fail()
+    assert count(database) == 0
+
+
 @pytest.mark.parametrize("write", [Prepared.run, Prepared.later], ids=["at once", "later"])
 def test_what_is_tried_in_vain_is_undone_alone(database: Database, write: Callable[..., None]) -> None:
     def tried(connection: sa.Connection, *rows: dict[str, Any], fail: bool = False) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from engine import cases, inbox
 from engine.errors import Invalid
 from engine.procedures import Version
-from web.api.endpoints import reads, writes
+from web.api.endpoints import is_last, reads, writes
 from web.api.inbox import Completed, TaskRow, rows
 from web.api.shapes import Form, Holder, Line, Sent, Shape, Values
 from web.context import current_actor, now
@@ -79,7 +79,7 @@ def start(connection: Connection, body: Starting) -> tuple[Completed, str]:
     actor = current_actor()
     version = cases.startable_as(connection, actor, body.kind, at=now())
     case_id = cases.start_plain(connection, actor, version, body.values, at=now())
-    became = inbox.completion(connection, case_id)
+    became = inbox.completion(connection, case_id, last=is_last())
     return Completed.of(became, actor), url_for(".case", case_id=case_id)
 
 

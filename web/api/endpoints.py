@@ -251,6 +251,11 @@ _WRONG = {
 }
 
 
+def is_last() -> bool:
+    """Whether what a writing view asks last is also the last of its transaction: without a key nothing is kept."""
+    return KEY_HEADER not in request.headers
+
+
 def _keyed(given: dict[str, Any]) -> idempotency.Request | None:
     """The request as an idempotency key stands for it; None where it has none."""
     key = request.headers.get(KEY_HEADER)

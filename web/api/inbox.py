@@ -16,7 +16,7 @@ from engine.errors import Invalid
 from engine.inbox import NotYours
 from engine.transfers import Transfer, Waiting
 from web.api import cursors
-from web.api.endpoints import reads, writes
+from web.api.endpoints import is_last, reads, writes
 from web.api.shapes import (
     Clause,
     Due,
@@ -294,4 +294,4 @@ def complete(connection: Connection, task_id: int, body: Completing) -> Complete
     actor = current_actor()
     case_id = inbox.complete(connection, actor, task_id, body.values, revision=body.revision, at=now())
     metrics.TASKS_COMPLETED.inc()
-    return Completed.of(inbox.completion(connection, case_id), actor)
+    return Completed.of(inbox.completion(connection, case_id, last=is_last()), actor)
