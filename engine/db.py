@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -67,6 +68,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite and self.url.database not in (None, "", ":memory:"):
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        self._writing = threading.Lock()
         # A reader's statements are each their own transaction, which saves beginning and ending one.
         alone: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
         if self.is_sqlite:
@@ -82,8 +84,22 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A writing transaction: committed when the block ends, rolled back when it raises."""
-        with self.engine.connect() as connection, connection.begin():
+        with self._turn(), self.engine.connect() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """On SQLite one thread of this process at a time: whoever waits for the file itself sleeps and tries again."""
+        if not self.is_sqlite:
+            yield
+            return
+        in_time = self._writing.acquire(timeout=_WAIT_SECONDS)
+        try:
+            # After so long a wait the file will say that it is locked, as it does to other processes.
+            yield
+        finally:
+            if in_time:
+                self._writing.release()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -117,7 +133,7 @@ _IDLE_SECONDS = 10.0
 
 def _postgresql(url: URL, **more: Any) -> Engine:
     engine = sa.create_engine(url, pool_size=8, max_overflow=8, **_ALWAYS, **more)
-    sa.event.listen(engine, "checkin", _note_idle)
+    sa.event.listen(engine, "checkin", _put_back)
     sa.event.listen(engine, "checkout", partial(_ping_if_idle, engine))
     sa.event.listen(engine, "connect", _lay_wire)
     # What SQLAlchemy itself asks a server first is asked before there is a wire.
@@ -141,8 +157,15 @@ def _clear_before(*arguments: Any) -> None:
     clear(arguments[-1].root_connection)
 
 
-def _note_idle(_driver: Any, record: Any) -> None:
+def _put_back(driver: Any, record: Any) -> None:
     record.info["idle_since"] = time.monotonic()
+    wire: Wire | None = record.info.get(_WIRE)
+    if driver is None or wire is None:
+        return
+    # Whoever takes it next must find nothing of a transaction whose end was interrupted.
+    wire.forget()
+    if not wire.is_at_rest:
+        record.invalidate()
 
 
 def _ping_if_idle(engine: Engine, driver: Any, record: Any, _proxy: Any) -> None:
@@ -158,9 +181,12 @@ def _ping_if_idle(engine: Engine, driver: Any, record: Any, _proxy: Any) -> None
 
 # SQLite ----------------------------------------------------------------------------------------------------------
 
+# For another writer.
+_WAIT_SECONDS = 30
+
 
 def _sqlite(url: URL, *pragmas: str, **more: Any) -> Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": 30}, **_ALWAYS, **more)
+    engine = sa.create_engine(url, connect_args={"timeout": _WAIT_SECONDS}, **_ALWAYS, **more)
     sa.event.listen(engine, "connect", partial(_prepare_sqlite, pragmas))
     return engine
 
@@ -168,7 +194,8 @@ def _sqlite(url: URL, *pragmas: str, **more: Any) -> Engine:
 def _prepare_sqlite(pragmas: Sequence[str], driver: Any, record: Any) -> None:
     # The driver's own transactions begin too late for `BEGIN IMMEDIATE`; SQLAlchemy's begin event takes over.
     driver.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON", *pragmas):
+    always = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={1000 * _WAIT_SECONDS}", "foreign_keys=ON")
+    for pragma in (*always, *pragmas):
         driver.execute(f"PRAGMA {pragma}")
     # Making one takes longer than some statements.
     record.info[_CURSOR] = driver.cursor()
@@ -187,15 +214,18 @@ _SAVEPOINT = "SAVEPOINT attempt"
 
 @contextmanager
 def savepoint(connection: Connection) -> Iterator[None]:
-    """What is written in the block is undone when it raises; the transaction itself goes on."""
+    """What is written in the block is undone when it raises; the transaction itself goes on.
+
+    What was kept before is sent with the block's first statement, and its refusal is the whole transaction's.
+    """
     keep(connection, _SAVEPOINT)
     try:
         yield
-        if _unkeep(connection, _SAVEPOINT):
+        if _unkeep(connection, _SAVEPOINT, alone=True):
             return
         clear(connection)
     except BaseException:
-        if not connection.invalidated and not _unkeep(connection, _SAVEPOINT):
+        if not connection.invalidated and not _unkeep(connection, _SAVEPOINT, alone=False):
             keep(connection, f"ROLLBACK TO {_SAVEPOINT}")
             keep(connection, f"RELEASE {_SAVEPOINT}")
         raise
@@ -216,6 +246,9 @@ def execute(connection: Connection, sql: str, values: Sequence[Any] = (), *, las
         return info[_CURSOR].execute(sql, values).fetchall()  # type: ignore[no-any-return]
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translated(connection, sql, error) from error
+    except BaseException:
+        _interrupted(connection)
+        raise
 
 
 def keep(connection: Connection, sql: str, values: Sequence[Any] = ()) -> None:
@@ -247,11 +280,21 @@ def _on_wire(connection: Connection, act: Callable[[Wire], None]) -> None:
             act(wire)
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translated(connection, "what was kept", error) from error
+    except BaseException:
+        _interrupted(connection)
+        raise
 
 
-def _unkeep(connection: Connection, sql: str) -> bool:
+def _interrupted(connection: Connection) -> None:
+    """What was interrupted while it talked to the server can not be used again, not even to roll back."""
     wire: Wire | None = connection.connection.info.get(_WIRE)
-    return wire is not None and wire.unkeep(sql)
+    if wire is not None and wire.is_closed:
+        connection.invalidate()
+
+
+def _unkeep(connection: Connection, sql: str, *, alone: bool) -> bool:
+    wire: Wire | None = connection.connection.info.get(_WIRE)
+    return wire is not None and wire.unkeep(sql, alone=alone)
 
 
 def _tell(connection: Connection, sql: str, values: Sequence[Any]) -> None:

@@ -13,7 +13,8 @@ _SQLITE = ("SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQL
 
 def is_outage(error: BaseException) -> bool:
     """Away, overrun, without disk space, or without a free connection."""
-    if isinstance(error, (sa.exc.TimeoutError, sa.exc.DisconnectionError)):
+    if isinstance(error, (sa.exc.TimeoutError, sa.exc.DisconnectionError, sa.exc.PendingRollbackError)):
+        # The last of them is told to whoever goes on with a transaction whose connection was lost.
         return True
     cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     if isinstance(cause, sqlite3.Error):

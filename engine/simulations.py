@@ -80,22 +80,20 @@ def find(connection: Connection, version: Version, given: Assumptions, *, at: da
 def of_both(
     connection: Connection, one: Version | None, other: Version | None, *, at: datetime
 ) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
-    """How long cases take under two versions by the default assumptions, of many cases where that was asked for.
+    """How long cases take under two versions by the default assumptions, of many cases where that was asked for both.
 
     None where either can not be simulated, or their cases are not of one kind.
     """
     if one is None or other is None or one.kind != other.kind:
         return None
+    given = Assumptions.defaults()
+    whole = [find(connection, version, given, at=at) for version in (one, other)]
+    exact = [found.figures for found in whole if found and found.figures]
     try:
-        return _best(connection, one, at), _best(connection, other, at)
+        mine, theirs = exact if len(exact) == 2 else (answer(connection, each, given, at=at) for each in (one, other))
     except NotSimulated:
         return None
-
-
-def _best(connection: Connection, version: Version, at: datetime) -> Mapping[str, Any]:
-    given = Assumptions.defaults()
-    whole = find(connection, version, given, at=at)
-    return (whole and whole.figures) or answer(connection, version, given, at=at)
+    return mine, theirs
 
 
 def ask(

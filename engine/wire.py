@@ -29,6 +29,8 @@ class _Statement(NamedTuple):
     values: Sequence[Any]
 
 
+# A prepared statement whose columns have changed since, or that somebody has dropped.
+_UNPREPARED = ("0A000", "26000")
 _BEGIN = _Statement(b"BEGIN", ())
 _COMMIT = _Statement(b"COMMIT", ())
 
@@ -42,6 +44,15 @@ class Wire:
         # The texts that the server has prepared for it.
         self._prepared: set[bytes] = set()
         self._kept: list[_Statement] = []
+
+    @property
+    def is_closed(self) -> bool:
+        return self._driver.closed
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is under way: no transaction, and no answer to come."""
+        return self._driver.pgconn.transaction_status == TransactionStatus.IDLE
 
     def ask(self, sql: str, values: Sequence[Any], *, last: bool = False) -> Rows:
         """Send what was kept and then this, in one round trip. Answers the rows of this one.
@@ -58,12 +69,13 @@ class Wire:
         """Send this with whatever comes next; what the server has against it is raised then."""
         self._kept.append(self._statement(sql, values))
 
-    def unkeep(self, sql: str) -> bool:
-        """Whether this was kept last; then it is no longer."""
-        found = bool(self._kept) and self._kept[-1].text == _numbered(sql)
-        if found:
-            self._kept.pop()
-        return found
+    def unkeep(self, sql: str, *, alone: bool) -> bool:
+        """Send neither this nor what was kept after it; `alone`, only if nothing was. Whether it was still kept."""
+        texts = [statement.text for statement in self._kept]
+        if _numbered(sql) not in (texts[-1:] if alone else texts):
+            return False
+        del self._kept[len(texts) - 1 - texts[::-1].index(_numbered(sql)) :]
+        return True
 
     def clear(self) -> None:
         """Send what was kept."""
@@ -92,7 +104,7 @@ class Wire:
     def _exchange(self, statements: Sequence[_Statement]) -> list[PGresult]:
         """One round trip. Answers what each led to, or raises the first error: nothing after that was done."""
         self._kept = []
-        if not self._driver.autocommit and self._driver.pgconn.transaction_status == TransactionStatus.IDLE:
+        if not self._driver.autocommit and self.is_at_rest:
             statements = [_BEGIN, *statements]
         try:
             messages, answers = self._driver.wait(self._communicate(statements))
@@ -102,7 +114,11 @@ class Wire:
             raise
         for answer in answers:
             if answer.status == ExecStatus.FATAL_ERROR:
-                raise error_from_result(answer, encoding=self._driver.info.encoding)
+                error = error_from_result(answer, encoding=self._driver.info.encoding)
+                if error.sqlstate in _UNPREPARED:
+                    # The next connection prepares it anew.
+                    self._driver.close()
+                raise error
         return [answer for prepared, answer in zip(messages, answers, strict=True) if prepared is None]
 
     def _communicate(self, statements: Sequence[_Statement]) -> Generator[Any, Any, tuple[list[Any], list[PGresult]]]:

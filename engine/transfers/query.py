@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from engine import audit
 from engine.audit import Actor
 from engine.bpmn.forms import FieldError
+from engine.bpmn.graph import OWNER
 from engine.cases import case, case_scope, task
 from engine.db import fixed
 from engine.errors import N_, Invalid
@@ -209,9 +210,7 @@ def _loggable(filters: Filters) -> dict[str, Any]:
 def _matching(connection: Connection, actor: Actor, filters: Filters, at: datetime) -> sa.Select[Any]:
     """The ids of the cases that match: those of the place looked at which the actor sees too."""
     place = actor.organisation_id if filters.within is None else filters.within
-    # Cases of plain procedures have no sides.
-    has_sides = sa.or_(case_scope.c.receiving, case_scope.c.releasing)
-    found = sa.select(case_scope.c.case_id).where(case_scope.c.organisation_id == fixed(place), has_sides)
+    found = sa.select(case_scope.c.case_id).where(case_scope.c.organisation_id == fixed(place))
     if place != actor.organisation_id:
         organisations.require_jurisdiction(connection, actor, place)
         # What lies below may have moved here meanwhile; its older cases stay with whom they began.
@@ -223,8 +222,12 @@ def _matching(connection: Connection, actor: Actor, filters: Filters, at: dateti
         found = found.where(case_scope.c.receiving if filters.kind == "in" else case_scope.c.releasing)
     if filters.state:
         found = found.where(case_scope.c.state == fixed(filters.state))
-    if held := _held(filters, at):
+    held = _held(filters, at)
+    if held:
         found = found.where(case_scope.c.case_id.in_(sa.select(task.c.case_id).where(*held)))
+    else:
+        # Cases of plain procedures have no sides.
+        found = found.where(sa.or_(case_scope.c.receiving, case_scope.c.releasing))
     about = about_student(filters.name, filters.number)
     if filters.school_year is not None:
         span, year = _in_school_year(connection, filters.school_year)
@@ -243,8 +246,8 @@ def _held(filters: Filters, at: datetime) -> list[sa.ColumnElement[bool]]:
         found.append(task.c.organisation_id == fixed(filters.holder_id))
     if filters.late:
         found.append(task.c.due_at <= at)
-    # Written out, or the index of the open tasks would not be seen to fit.
-    return [task.c.state == fixed("open"), *found] if found else []
+    # Written out, or the index of the open tasks would not be seen to fit. Those of plain procedures are their owner's.
+    return [task.c.state == fixed("open"), task.c.party != fixed(OWNER), *found] if found else []
 
 
 def about_student(name: str, number: str) -> list[sa.ColumnElement[bool]]:

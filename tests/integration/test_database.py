@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from engine import audit
 from engine.audit import NEW_ENTRY, SYSTEM, audit_entry
-from engine.db import Database, UtcDateTime, savepoint
+from engine.db import Database, UtcDateTime, clear, savepoint
 from engine.errors import describe
 from engine.outages import is_outage
 from engine.prepared import Prepared
@@ -147,9 +148,52 @@ def test_what_is_tried_in_vain_is_undone_alone(database: Database, write: Callab
             tried(connection, ROW | {"action": "task.lost"}, ROW | {"duty": None})
         with pytest.raises(ZeroDivisionError):
             tried(connection, ROW | {"action": "task.lost"}, fail=True)
+        if write is Prepared.later and not database.is_sqlite:
+            # Never sent, and so never refused.
+            with pytest.raises(ZeroDivisionError):
+                tried(connection, ROW, ROW | {"duty": None}, fail=True)
         tried(connection, ROW | {"action": "task.opened"})
     with database.reading() as connection:
         assert actions(connection) == ["task.completed", "task.opened"]
+
+
+def test_whoever_is_interrupted_at_the_commit_leaves_nothing_to_the_next(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database.is_sqlite:
+        return
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def fail(act: Callable[[sa.Connection], None]) -> None:
+        with database.transaction() as connection:
+            record(connection)
+            NEW_ENTRY.later(connection, ROW)
+            with monkeypatch.context() as patched:
+                patched.setattr(psycopg.Connection, "wait", interrupted)
+                act(connection)
+
+    for act in (sa.Connection.commit, clear):
+        with pytest.raises(KeyboardInterrupt):
+            fail(act)
+        with database.transaction() as connection:
+            assert actions(connection) == []
+
+
+def test_a_statement_that_the_server_has_forgotten_is_prepared_anew(database: Database) -> None:
+    if database.is_sqlite:
+        return
+
+    def ask() -> None:
+        with database.transaction() as connection:
+            COUNT.first(connection, {})
+            connection.execute(sa.text("DEALLOCATE ALL"))
+
+    ask()
+    with pytest.raises(sa.exc.DBAPIError):
+        ask()
+    ask()
 
 
 @pytest.mark.parametrize("write", [Prepared.run, Prepared.later], ids=["at once", "later"])

@@ -293,5 +293,6 @@ def complete(connection: Connection, task_id: int, body: Completing) -> Complete
     """
     actor = current_actor()
     case_id = inbox.complete(connection, actor, task_id, body.values, revision=body.revision, at=now())
+    became = inbox.completion(connection, case_id, last=is_last())
     metrics.TASKS_COMPLETED.inc()
-    return Completed.of(inbox.completion(connection, case_id, last=is_last()), actor)
+    return Completed.of(became, actor)
