@@ -213,7 +213,9 @@ def _matching(connection: Connection, actor: Actor, filters: Filters, at: dateti
     found = sa.select(case_scope.c.case_id).where(case_scope.c.organisation_id == fixed(place))
     if place != actor.organisation_id:
         organisations.require_jurisdiction(connection, actor, place)
-        # What lies below may have moved here meanwhile; its older cases stay with whom they began.
+    # What lies below may have moved here meanwhile; its older cases stay with whom they began. All began below the
+    # ministry.
+    if place != actor.organisation_id and actor.organisation_level != "ministry":
         own = case_scope.alias("own")
         visible = (own.c.case_id == case_scope.c.case_id) & (own.c.organisation_id == fixed(actor.organisation_id))
         # Not joined: PostgreSQL would read all that the actor sees before it looks at the place.

@@ -65,9 +65,13 @@ def test_a_task_that_comes_again_has_its_time_limit_again(database, school, cloc
 def test_it_is_no_transfer_and_stands_in_no_query_of_them(database, world, school, clock):
     first = play.apply(database, world, HENAN, ANHUI, clock())
     play.start_plain(database, school, "at-once", AT_ONCE, clock())
+    play.start_plain(database, school, "asks", ASKS, clock())
     last = play.apply(database, world, HENAN, ANHUI, clock(), serial=2)
-    for filters in (transfers.Filters(), transfers.Filters(school_year=2026), transfers.Filters(state="completed")):
+    both, none = [last, first], []
+    for filters, expected in (
+        (transfers.Filters(), both), (transfers.Filters(school_year=2026), both),
+        (transfers.Filters(state="completed"), none), (transfers.Filters(holder_id=school.organisation_id), none),
+    ):  # fmt: skip
         with database.reading() as connection:
             found = transfers.search(connection, school, filters, at=clock())
-        expected = [] if filters.state else [last, first]
         assert ([each.case_id for each in found.transfers], found.total) == (expected, len(expected))
