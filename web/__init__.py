@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask
 from jinja2 import StrictUndefined
 
@@ -55,9 +58,17 @@ PARTS = (
 )  # fmt: skip
 
 
+class _Pages(Flask):
+    """Flask for views that are plain functions."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        # Asked of everything that every request calls, and never so: it took longer than most of what is called.
+        return func
+
+
 def create_app(application: Application) -> Flask:
     """The pages over a wired engine."""
-    app = Flask(__name__, static_folder="static")
+    app = _Pages(__name__, static_folder="static")
     app.config.update(MAX_CONTENT_LENGTH=8 * 1024 * 1024, MAX_FORM_MEMORY_SIZE=2 * 1024 * 1024)
     app.extensions["xueji"] = Xueji(application)
     # A misspelt variable is a mistake to be found by the first test, not a gap on the page.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from base64 import b32encode
-from secrets import token_bytes
+from secrets import token_hex
 
 from flask import Flask, Response, g, request
 
@@ -44,7 +43,7 @@ def register(app: Flask) -> None:
 
 
 def _begin() -> None:
-    g.request_id, g.began = b32encode(token_bytes(5)).decode(), time.perf_counter()
+    g.request_id, g.began = token_hex(4).upper(), time.perf_counter()
 
 
 def _end(response: Response) -> Response:
