@@ -537,14 +537,6 @@ _ROUTES = Prepared(
 )  # fmt: skip
 
 
-def rule_for(connection: Connection, province: str, *, within: bool) -> Rule:
-    """The rule that says under which regime a side in `province` runs. Raises `NoneInForce` without any."""
-    found = {rule.province: rule for rule in rules(connection) if rule.move == _move(within)}
-    if province not in found and EVERYWHERE not in found:
-        raise NoneInForce
-    return found.get(province) or found[EVERYWHERE]
-
-
 def _move(within: bool) -> str:
     return "within" if within else "across"
 

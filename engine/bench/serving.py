@@ -91,9 +91,7 @@ class _Client:
     def __init__(self, port: int, secret: str) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._header = (
-            f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {secret}\r\nContent-Type: application/json\r\n"
-        )
+        self._header = f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {secret}\r\nContent-Type: application/json\r\n"
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """What is answered. Raises `XuejiError` for anything but a success."""

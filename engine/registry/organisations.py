@@ -123,12 +123,6 @@ def superiors(connection: Connection, organisation_id: int) -> list[Organisation
     return _many(connection, sa.select(organisation).where(above).order_by(organisation_ancestor.c.depth))
 
 
-def with_superiors(connection: Connection, organisation_ids: Iterable[int]) -> set[int]:
-    """The ids of these organisations and of everybody above them: all who may know of what they do."""
-    wanted = organisation_ancestor.c.descendant_id.in_(list(organisation_ids))
-    return set(connection.scalars(sa.select(organisation_ancestor.c.ancestor_id).where(wanted)))
-
-
 def governs(connection: Connection, ancestor_id: int, organisation_id: int) -> bool:
     """Whether the second is the first itself, or lies below it."""
     pair = (organisation_ancestor.c.ancestor_id == ancestor_id) & (

@@ -149,19 +149,14 @@ def add_part(connection: Connection, actor: Actor, record_id: int, part: Part, *
     organisations.require_jurisdiction(connection, actor, row.school_id)
     if row.state != "current":
         raise RecordReadOnly
-    verify(connection, record_id)
+    if not intact(connection, record_id):
+        raise RecordDamaged
     _write(connection, [_part_row(record_id, part)])
     resealed = _seal(connection.scalars(sa.select(record_part.c.hash).where(record_part.c.record_id == record_id)))
     _update(connection, record_id, hash=resealed)
     after = {"record_id": record_id, "kind": part.kind, "hash": resealed}
     audit.record(connection, actor, "record.continued", "student", row.student_id, at=at, after=after)
     return resealed
-
-
-def verify(connection: Connection, record_id: int) -> None:
-    """Raises `RecordDamaged` unless the record is `intact`."""
-    if not intact(connection, record_id):
-        raise RecordDamaged
 
 
 def intact(connection: Connection, record_id: int) -> bool:

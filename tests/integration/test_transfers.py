@@ -121,7 +121,7 @@ def test_the_record_moves_its_hash_is_kept_and_the_old_school_is_told_at_the_sam
         held = records.held(connection, child)
         sent = [item for item in messages.of_case(connection, case_id) if item.name == "record_retrieved"]
         for record_id, _school, _state in held:
-            records.verify(connection, record_id)
+            assert records.intact(connection, record_id)
     assert [(school, state) for _id, school, state in held] == [
         (world[ANHUI].school, "current"),
         (world[HENAN].school, "backup"),

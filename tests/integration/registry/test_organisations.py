@@ -32,13 +32,6 @@ def test_a_school_knows_its_superiors_the_nearest_first(database: Database, worl
         assert organisations.superior(connection, world.ministry.id) is None
 
 
-def test_everybody_above_the_parties_of_a_case_is_found_in_one_go(database: Database, world: World):
-    with database.reading() as connection:
-        scope = organisations.with_superiors(connection, [world.chenguang.id, world.liulin.id])
-    expected = (world.chenguang, world.shushan, world.hefei, world.anhui, world.ministry)
-    assert scope == {each.id for each in (*expected, world.liulin, world.jinshui, world.henan)}
-
-
 def test_a_school_may_hang_at_any_authority(database: Database, world: World):
     with database.transaction() as connection:
         school = organisations.add(
