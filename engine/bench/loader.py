@@ -70,14 +70,15 @@ def load(database: Database, size: int, *, at: datetime) -> Country:
 
 def _organisations(connection: Connection, at: datetime) -> Country:
     rows: list[dict[str, Any]] = [_office(1, "ministry", "教育部", None, None)]
-    above: list[dict[str, int]] = [{"descendant_id": 1, "ancestor_id": 1, "depth": 0}]
+    above: list[dict[str, Any]] = []
 
     def hang(identity: int, *superiors: int) -> None:
         above.extend(
-            {"descendant_id": identity, "ancestor_id": ancestor, "depth": depth}
+            {"descendant_id": identity, "ancestor_id": ancestor, "depth": depth, "moved": False}
             for depth, ancestor in enumerate((identity, *superiors))
         )
 
+    hang(1)
     school = _FIRST_SCHOOL
     for number, province in enumerate(_provinces(), 1):
         own = 10 + number

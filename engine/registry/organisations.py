@@ -131,6 +131,17 @@ def governs(connection: Connection, ancestor_id: int, organisation_id: int) -> b
     return connection.scalar(sa.select(sa.literal(1)).where(pair)) is not None
 
 
+def is_native(connection: Connection, ancestor_id: int, organisation_id: int) -> bool:
+    """Whether the second has lain below the first since there was such an organisation.
+
+    Then whoever sees the first one's cases sees all of the second one's. After a move only the later ones.
+    """
+    pair = (organisation_ancestor.c.ancestor_id == ancestor_id) & (
+        organisation_ancestor.c.descendant_id == organisation_id
+    )
+    return connection.scalar(sa.select(~organisation_ancestor.c.moved).where(pair)) or False
+
+
 def children(connection: Connection, organisation_id: int) -> list[Organisation]:
     """What hangs directly below it, authorities before schools."""
     query = sa.select(organisation).where(organisation.c.parent_id == organisation_id)
@@ -190,9 +201,10 @@ def add(
     values = {"level": level, "name": name, "name_en": name_en, "code": code, "division_code": division_code}
     insertion = organisation.insert().values(**values, parent_id=parent_id, active=True).returning(organisation)
     added = Organisation(**connection.execute(insertion).one()._mapping)
-    connection.execute(organisation_ancestor.insert().values(descendant_id=added.id, ancestor_id=added.id, depth=0))
+    own = {"descendant_id": added.id, "ancestor_id": added.id, "depth": 0, "moved": False}
+    connection.execute(organisation_ancestor.insert(), own)
     if parent_id is not None:
-        _hang(connection, added.id, parent_id)
+        _hang(connection, added.id, parent_id, moved=False)
     _record(connection, actor, "organisation.added", added.id, at, after={"level": level, "parent_id": parent_id})
     return added
 
@@ -219,7 +231,7 @@ def move(connection: Connection, actor: Actor, organisation_id: int, *, parent_i
     _check_place(connection, moved.level, parent_id)
     _unhang(connection, organisation_id)
     _update(connection, organisation_id, parent_id=parent_id)
-    _hang(connection, organisation_id, parent_id)
+    _hang(connection, organisation_id, parent_id, moved=True)
     before, after = {"parent_id": moved.parent_id}, {"parent_id": parent_id}
     _record(connection, actor, "organisation.moved", organisation_id, at, before=before, after=after)
 
@@ -309,13 +321,14 @@ def _check_school_code(connection: Connection, code: str | None) -> None:
         raise SchoolCodeTaken
 
 
-def _hang(connection: Connection, organisation_id: int, parent_id: int) -> None:
+def _hang(connection: Connection, organisation_id: int, parent_id: int, *, moved: bool) -> None:
     """Pair everything at and below it with everything at and above its new superior."""
     below, above = organisation_ancestor.alias(), organisation_ancestor.alias()
     each_with_each = below.join(above, (below.c.ancestor_id == organisation_id) & (above.c.descendant_id == parent_id))
     depth = below.c.depth + above.c.depth + 1
-    pairs = sa.select(below.c.descendant_id, above.c.ancestor_id, depth).select_from(each_with_each)
-    connection.execute(organisation_ancestor.insert().from_select(["descendant_id", "ancestor_id", "depth"], pairs))
+    pairs = sa.select(below.c.descendant_id, above.c.ancestor_id, depth, sa.literal(moved)).select_from(each_with_each)
+    columns = ["descendant_id", "ancestor_id", "depth", "moved"]
+    connection.execute(organisation_ancestor.insert().from_select(columns, pairs))
 
 
 def _unhang(connection: Connection, organisation_id: int) -> None:

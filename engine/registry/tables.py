@@ -39,6 +39,8 @@ organisation_ancestor = sa.Table(
     sa.Column("descendant_id", sa.ForeignKey("organisation.id"), primary_key=True),
     sa.Column("ancestor_id", sa.ForeignKey("organisation.id"), primary_key=True),
     sa.Column("depth", sa.Integer, nullable=False),
+    # Whether the two came together by a move, or may have: then older cases of the one are not the other's.
+    sa.Column("moved", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Index("ix_organisation_ancestor_ancestor_id_descendant_id", "ancestor_id", "descendant_id"),
 )
 

@@ -213,9 +213,8 @@ def _matching(connection: Connection, actor: Actor, filters: Filters, at: dateti
     found = sa.select(case_scope.c.case_id).where(case_scope.c.organisation_id == fixed(place))
     if place != actor.organisation_id:
         organisations.require_jurisdiction(connection, actor, place)
-    # What lies below may have moved here meanwhile; its older cases stay with whom they began. All began below the
-    # ministry.
-    if place != actor.organisation_id and actor.organisation_level != "ministry":
+    # What lies below may have moved here meanwhile; its older cases stay with whom they began.
+    if place != actor.organisation_id and not _is_native(connection, actor, place):
         own = case_scope.alias("own")
         visible = (own.c.case_id == case_scope.c.case_id) & (own.c.organisation_id == fixed(actor.organisation_id))
         # Not joined: PostgreSQL would read all that the actor sees before it looks at the place.
@@ -240,6 +239,13 @@ def _matching(connection: Connection, actor: Actor, filters: Filters, at: dateti
     if about:
         found = found.where(case_scope.c.case_id.in_(sa.select(transfer.c.case_id).where(*about)))
     return found
+
+
+def _is_native(connection: Connection, actor: Actor, place: int | None) -> bool:
+    """Whether all that the place sees has begun below the actor's organisation. Below the ministry everything has."""
+    if actor.organisation_level == "ministry":
+        return True
+    return organisations.is_native(connection, actor.organisation_id or 0, place or 0)
 
 
 def _held(filters: Filters, at: datetime) -> list[sa.ColumnElement[bool]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from engine import jobs, migrations
+from engine import audit, jobs, migrations
+from engine.audit import SYSTEM
 from engine.db import Database
+from engine.registry import organisations
+from engine.registry.tables import organisation
 
 
 def differences(database: Database) -> list[Any]:
@@ -118,3 +122,22 @@ def test_an_older_program_leaves_the_tables_of_a_newer_one_alone(bare_database: 
     migrations.upgrade(bare_database)
     with bare_database.reading() as connection:
         assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "of the next version"
+
+
+@pytest.mark.parametrize("has_moved", [False, True])
+def test_what_lay_where_it_lies_before_moves_were_remembered_is_native_unless_anything_moved(
+    bare_database: Database, has_moved: bool
+) -> None:
+    with bare_database.transaction() as connection:
+        command.upgrade(migrations.config(connection), "0002")
+        office = {"id": 1, "level": "ministry", "name": "教育部", "active": True}
+        connection.execute(sa.insert(organisation), office)
+        old = sa.table(
+            "organisation_ancestor", *(sa.column(name) for name in ("descendant_id", "ancestor_id", "depth"))
+        )
+        connection.execute(sa.insert(old), {"descendant_id": 1, "ancestor_id": 1, "depth": 0})
+        action = "organisation.moved" if has_moved else "organisation.renamed"
+        audit.record(connection, SYSTEM, action, "organisation", 1, at=datetime(2026, 9, 1, tzinfo=UTC))
+    migrations.upgrade(bare_database)
+    with bare_database.reading() as connection:
+        assert organisations.is_native(connection, 1, 1) is not has_moved

@@ -98,6 +98,9 @@ def test_a_school_moves_to_another_authority(database: Database, world: World, a
         assert not organisations.governs(connection, world.shushan.id, world.chenguang.id)
         assert organisations.governs(connection, world.hefei.id, world.chenguang.id)
         assert organisations.governs(connection, world.chenguang.id, world.chenguang.id)
+        assert organisations.is_native(connection, world.anhui.id, world.shushan.id)
+        assert not organisations.is_native(connection, world.baohe.id, world.chenguang.id)
+        assert not organisations.is_native(connection, world.henan.id, world.chenguang.id)
     assert actions()[-1] == "organisation.moved"
 
 
@@ -161,18 +164,21 @@ def test_whatever_moves_the_pairs_say_what_the_parents_say(tmp_path_factory, mov
     with database.transaction() as connection:
         build(connection)
         ids = list(connection.scalars(sa.select(organisation.c.id).order_by(organisation.c.id)))
+        have_moved = set()
         for moved, parent in moves:
             try:
                 organisations.move(connection, SYSTEM, ids[moved], parent_id=ids[parent], at=AT)
             except organisations.WrongPlace:
                 continue
+            have_moved.add(ids[moved])
         parents = {row.id: row.parent_id for row in connection.execute(sa.select(organisation))}
         pairs = {tuple(row) for row in connection.execute(sa.select(organisation_ancestor))}
     expected = set()
     for each in parents:
-        above, depth = each, 0
+        above, depth, moved = each, 0, False
         while above is not None:
-            expected.add((each, above, depth))
+            expected.add((each, above, depth, moved))
+            moved = moved or above in have_moved
             above, depth = parents[above], depth + 1
     assert pairs == expected
     database.dispose()
