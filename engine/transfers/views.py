@@ -83,14 +83,14 @@ def summaries(
     """
     if not case_ids:
         return {}
-    place = actor.organisation_id if seen_from is None else seen_from
-    rows = connection.execute(
+    place = case_scope if seen_from in (None, actor.organisation_id) else _PLACE
+    query = (
         sa.select(
             transfer,
             case_scope.c.receiving,
             case_scope.c.releasing,
-            _PLACE.c.receiving.label("in"),
-            _PLACE.c.releasing.label("out"),
+            place.c.receiving.label("in"),
+            place.c.releasing.label("out"),
             _RECEIVING.c.name.label("receiving_school"),
             _RECEIVING.c.name_en.label("receiving_school_en"),
             _RELEASING.c.name.label("releasing_school"),
@@ -106,13 +106,17 @@ def summaries(
                 case_scope.c.case_id == transfer.c.case_id, case_scope.c.organisation_id == fixed(actor.organisation_id)
             ),
         )
-        .outerjoin(_PLACE, sa.and_(_PLACE.c.case_id == transfer.c.case_id, _PLACE.c.organisation_id == fixed(place)))
         .join(_RECEIVING, transfer.c.receiving_school_id == _RECEIVING.c.id)
         .join(_RELEASING, transfer.c.releasing_school_id == _RELEASING.c.id)
         .join(_FROM, transfer.c.from_class_id == _FROM.c.id)
         .join(_TO, transfer.c.to_class_id == _TO.c.id)
-        .where(transfer.c.case_id.in_(case_ids))
-    ).all()
+        # Said of both, or PostgreSQL looks through all that the actor sees.
+        .where(transfer.c.case_id.in_(case_ids), case_scope.c.case_id.in_(case_ids))
+    )
+    if place is _PLACE:
+        there = sa.and_(_PLACE.c.case_id == transfer.c.case_id, _PLACE.c.organisation_id == fixed(seen_from))
+        query = query.outerjoin(_PLACE, there)
+    rows = connection.execute(query).all()
     known = students.summaries(connection, {row.student_id for row in rows})
     held = inbox.holders(connection, [row.case_id for row in rows])
     return {row.case_id: _transfer(row, known[row.student_id], held.get(row.case_id, [])) for row in rows}
