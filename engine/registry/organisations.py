@@ -125,10 +125,7 @@ def superiors(connection: Connection, organisation_id: int) -> list[Organisation
 
 def governs(connection: Connection, ancestor_id: int, organisation_id: int) -> bool:
     """Whether the second is the first itself, or lies below it."""
-    pair = (organisation_ancestor.c.ancestor_id == ancestor_id) & (
-        organisation_ancestor.c.descendant_id == organisation_id
-    )
-    return connection.scalar(sa.select(sa.literal(1)).where(pair)) is not None
+    return connection.scalar(sa.select(sa.literal(1)).where(_pair(ancestor_id, organisation_id))) is not None
 
 
 def is_native(connection: Connection, ancestor_id: int, organisation_id: int) -> bool:
@@ -136,10 +133,8 @@ def is_native(connection: Connection, ancestor_id: int, organisation_id: int) ->
 
     Then whoever sees the first one's cases sees all of the second one's. After a move only the later ones.
     """
-    pair = (organisation_ancestor.c.ancestor_id == ancestor_id) & (
-        organisation_ancestor.c.descendant_id == organisation_id
-    )
-    return connection.scalar(sa.select(~organisation_ancestor.c.moved).where(pair)) or False
+    found = connection.scalar(sa.select(~organisation_ancestor.c.moved).where(_pair(ancestor_id, organisation_id)))
+    return found or False
 
 
 def children(connection: Connection, organisation_id: int) -> list[Organisation]:
@@ -319,6 +314,11 @@ def _check_school_code(connection: Connection, code: str | None) -> None:
         raise SchoolCodeWrong
     if connection.scalar(sa.select(organisation.c.id).where(organisation.c.code == code)) is not None:
         raise SchoolCodeTaken
+
+
+def _pair(ancestor_id: int, descendant_id: int) -> sa.ColumnElement[bool]:
+    columns = organisation_ancestor.c
+    return (columns.ancestor_id == ancestor_id) & (columns.descendant_id == descendant_id)
 
 
 def _hang(connection: Connection, organisation_id: int, parent_id: int, *, moved: bool) -> None:

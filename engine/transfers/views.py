@@ -23,7 +23,9 @@ from engine.registry.students import Student, Summary
 from engine.registry.tables import organisation, school_class
 from engine.transfers.tables import RECEIVING, RELEASING, transfer
 
-STATES = ("pending", "retrieved", "completed", "refused", "withdrawn")
+# Somebody has it, or the system does.
+UNDER_WAY = ("pending", "retrieved")
+STATES = (*UNDER_WAY, "completed", "refused", "withdrawn")
 
 
 @dataclass(frozen=True)

@@ -139,5 +139,9 @@ def test_what_lay_where_it_lies_before_moves_were_remembered_is_native_unless_an
         action = "organisation.moved" if has_moved else "organisation.renamed"
         audit.record(connection, SYSTEM, action, "organisation", 1, at=datetime(2026, 9, 1, tzinfo=UTC))
     migrations.upgrade(bare_database)
-    with bare_database.reading() as connection:
+    with bare_database.transaction() as connection:
         assert organisations.is_native(connection, 1, 1) is not has_moved
+        # What a program of the version before adds meanwhile.
+        connection.execute(sa.insert(organisation), office | {"id": 2})
+        connection.execute(sa.insert(old), {"descendant_id": 2, "ancestor_id": 2, "depth": 0})
+        assert not organisations.is_native(connection, 2, 2)
