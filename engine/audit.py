@@ -23,6 +23,7 @@ class Actor:
     organisation_id: int | None
     organisation_name: str
     organisation_level: str  # ministry, province, prefecture, county, school; "" for the system
+    division_code: str | None  # where the organisation stands; the ministry and the system stand in no division
     duty: str  # operator, reviewer, administrator, policy_editor, auditor; "system"
 
     @property
@@ -31,7 +32,7 @@ class Actor:
 
 
 # What happens without a person: deadlines, deliveries, the first start.
-SYSTEM = Actor(None, "", None, None, "", "", "system")
+SYSTEM = Actor(None, "", None, None, "", "", None, "system")
 
 audit_entry = sa.Table(
     "audit_entry",

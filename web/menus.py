@@ -18,7 +18,6 @@ from engine.bpmn.graph import Node
 from engine.inbox import Menu, Step
 from engine.permissions import may
 from engine.procedures import Version
-from engine.registry import organisations
 from web.context import now, xueji
 from web.locales import is_english
 from web.navigation import Group, Link, Menus
@@ -83,10 +82,7 @@ def _query_of(version: Version) -> list[str]:
 
 def _versions(connection: Connection, actor: Actor) -> list[Version]:
     if "own_versions" not in g:
-        assert actor.organisation_id is not None
-        province = organisations.get(connection, actor.organisation_id).province_code
-        # The ministry stands in no province; the general rules are its own.
-        g.own_versions = procedures.serving(connection, province or "", "transfer", at=now())
+        g.own_versions = procedures.serving(connection, actor.division_code, "transfer", at=now())
     versions: list[Version] = g.own_versions
     return versions
 

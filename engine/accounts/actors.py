@@ -20,6 +20,7 @@ actors = sa.select(
     organisation.c.id.label("organisation_id"),
     organisation.c.name.label("organisation_name"),
     organisation.c.level.label("organisation_level"),
+    organisation.c.division_code,
     membership.c.duty,
 ).select_from(membership.join(person).join(organisation))
 
@@ -33,6 +34,7 @@ def acting(row: Any) -> Actor:
         row.organisation_id,
         row.organisation_name,
         row.organisation_level,
+        row.division_code,
         row.duty,
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine import procedures
+from engine import accounts, procedures
 from engine.accounts import membership, person
 from engine.audit import Actor
 from engine.bpmn.graph import SIDES, Node
@@ -139,7 +139,9 @@ def _person(connection: Connection, number: int, office: dict[str, Any], at: dat
         membership.insert(),
         {"id": identity, "person_id": identity, "organisation_id": office["id"], "duty": "operator"},
     )
-    return Actor(identity, "测速", identity, office["id"], office["name"], office["level"], "operator")
+    actor = accounts.actor_of_membership(connection, identity)
+    assert actor is not None
+    return actor
 
 
 # The transfers ---------------------------------------------------------------------------------------------------

@@ -81,12 +81,13 @@ def _add_side(connection: Connection, world: World, province: str, county: str, 
 
 def _staffed(connection: Connection, organisation_id: int, duties: Sequence[str], at: datetime) -> Office:
     office = Office(organisation_id)
-    found = organisations.get(connection, organisation_id)
     for duty in duties:
         login = f"bench-{organisation_id}-{duty}"
         person = accounts.add_person(connection, SYSTEM, login, f"测速{duty}", organisation_id, duty, at=at)
-        membership = accounts.memberships_of(connection, person)[0]
-        office.actors[duty] = Actor(person, login, membership.id, found.id, found.name, found.level, duty)
+        [membership] = accounts.memberships_of(connection, person)
+        actor = accounts.actor_of_membership(connection, membership.id)
+        assert actor is not None
+        office.actors[duty] = actor
     return office
 
 

@@ -16,28 +16,21 @@ from engine.cases.locked import create
 from engine.errors import N_, NotFound
 from engine.permissions import require
 from engine.procedures import Version
-from engine.registry import organisations
 
 
 def startable(connection: Connection, actor: Actor, *, at: datetime) -> list[Version]:
     """The plain procedures of which the actor's organisation may start a case: those in force in its province."""
     require(actor, "work")
-    return procedures.plain_serving(connection, _province(connection, actor), at=at)
+    return procedures.plain_serving(connection, actor.division_code, at=at)
 
 
 def startable_as(connection: Connection, actor: Actor, kind: str, *, at: datetime) -> Version:
     """The one of this name among them. Raises `NotFound`."""
     require(actor, "work")
-    found = procedures.serving(connection, _province(connection, actor), kind, at=at)
+    found = procedures.serving(connection, actor.division_code, kind, at=at)
     if not found or kind == procedures.TRANSFER:
         raise NotFound(N_("There is no such procedure in force for your organisation."))
     return found[0]
-
-
-def _province(connection: Connection, actor: Actor) -> str:
-    """Where the actor's organisation stands; the ministry stands in none, so that general rules are its own."""
-    assert actor.organisation_id is not None
-    return organisations.get(connection, actor.organisation_id).province_code or ""
 
 
 def start_plain(

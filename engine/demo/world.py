@@ -10,7 +10,6 @@ from random import Random
 from sqlalchemy.engine import Connection
 
 from engine import accounts
-from engine.accounts import Membership
 from engine.audit import SYSTEM, Actor
 from engine.demo.pupils import Numbers, class_of
 from engine.demo.tables import rows
@@ -153,17 +152,6 @@ def _add_person(connection: Connection, world: World, row: dict[str, str], passw
     for key, duty in more:
         accounts.add_membership(connection, SYSTEM, person_id, world.organisations[key].id, duty, at=at)
     for member in accounts.memberships_of(connection, person_id):
-        actor = _actor(person_id, row["name"], member)
+        actor = accounts.actor_of_membership(connection, member.id)
+        assert actor is not None
         world.actors.setdefault((member.organisation_id, member.duty), []).append(actor)
-
-
-def _actor(person_id: int, name: str, member: Membership) -> Actor:
-    return Actor(
-        person_id,
-        name,
-        member.id,
-        member.organisation_id,
-        member.organisation_name,
-        member.organisation_level,
-        member.duty,
-    )

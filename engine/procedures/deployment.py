@@ -24,7 +24,6 @@ from engine.procedures.lifecycle import heir, standings
 from engine.procedures.rulebook import regimes, rules
 from engine.procedures.tables import TRANSFER, procedure_version, regime, regime_rule
 from engine.procedures.versions import Version, load
-from engine.registry import organisations
 
 
 class NotDeployable(Invalid):
@@ -67,8 +66,7 @@ def may_edit(connection: Connection, actor: Actor, regime_key: str) -> bool:
     if actor.organisation_level == "ministry":
         return True
     served = {rule.province for rule in rules(connection) if rule.regime == regime_key}
-    own = organisations.get(connection, actor.organisation_id).division_code
-    return actor.organisation_level == "province" and served == {own}
+    return actor.organisation_level == "province" and served == {actor.division_code}
 
 
 def upload(

@@ -110,11 +110,13 @@ def _move(within: bool) -> str:
     return "within" if within else "across"
 
 
-def serving(connection: Connection, province: str, kind: str, *, at: datetime) -> list[Version]:
-    """The versions under which a side in `province` would start now, those of moves across provinces first.
+def serving(connection: Connection, division_code: str | None, kind: str, *, at: datetime) -> list[Version]:
+    """The versions under which a side in this division would start now, those of moves across provinces first.
 
-    None where nothing is in force, since whoever asks wants to show what there is.
+    The ministry stands in no division; the general rules are its own. None where nothing is in force, since whoever
+    asks wants to show what there is.
     """
+    province = divisions.province_of(division_code) if division_code else EVERYWHERE
     rows = _SERVING.rows(connection, {"in_province": province, "of_kind": kind, "at": at})
     newest = {(row.province, row.move): row.id for row in rows}
     chosen = (newest.get((province, move), newest.get((EVERYWHERE, move))) for move in ("across", "within"))
@@ -134,10 +136,10 @@ _SERVING = Prepared(
 )
 
 
-def plain_serving(connection: Connection, province: str, *, at: datetime) -> list[Version]:
-    """The plain procedures that a case in `province` may be started under now, by their names."""
+def plain_serving(connection: Connection, division_code: str | None, *, at: datetime) -> list[Version]:
+    """The plain procedures that a case in this division may be started under now, by their names."""
     kinds = sa.select(procedure_version.c.kind).where(procedure_version.c.kind != TRANSFER).distinct()
-    found = (serving(connection, province, kind, at=at) for kind in sorted(connection.scalars(kinds)))
+    found = (serving(connection, division_code, kind, at=at) for kind in sorted(connection.scalars(kinds)))
     return [versions[0] for versions in found if versions]
 
 

@@ -25,11 +25,8 @@ OUT = "/inbox?menu=变动审批/转出审批"
 
 def actor(connection, login: str) -> Actor:
     """Somebody of the demo world in the first membership."""
-    row = connection.execute(sa.select(person.c.id, person.c.name).where(person.c.login == login)).one()
-    held = accounts.memberships_of(connection, row.id)[0]
-    return Actor(
-        row.id, row.name, held.id, held.organisation_id, held.organisation_name, held.organisation_level, held.duty
-    )
+    person_id = connection.execute(sa.select(person.c.id).where(person.c.login == login)).scalar_one()
+    return accounts.actor_of_membership(connection, accounts.memberships_of(connection, person_id)[0].id)
 
 
 def rows(page):

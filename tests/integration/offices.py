@@ -77,13 +77,4 @@ def _offices(connection: Connection, code: str, ministry: int, at: datetime) -> 
 
 def _person(connection: Connection, login: str, organisation_id: int, duty: str, at: datetime) -> Actor:
     person_id = accounts.add_person(connection, SYSTEM, login, f"测试{login}", organisation_id, duty, at=at)
-    membership = accounts.memberships_of(connection, person_id)[0]
-    return Actor(
-        person_id,
-        f"测试{login}",
-        membership.id,
-        organisation_id,
-        membership.organisation_name,
-        membership.organisation_level,
-        duty,
-    )
+    return accounts.actor_of_membership(connection, accounts.memberships_of(connection, person_id)[0].id)

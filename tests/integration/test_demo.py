@@ -82,12 +82,9 @@ def pairings(connection: Connection) -> dict[int, tuple[str, str]]:
 
 def demo_actors(connection: Connection) -> list[Actor]:
     return [
-        Actor(
-            0, account.name, account.membership.id, account.membership.organisation_id,
-            account.membership.organisation_name, account.membership.organisation_level, account.membership.duty,
-        )
+        accounts.actor_of_membership(connection, account.membership.id)
         for account in accounts.demo_accounts(connection)
-    ]  # fmt: skip
+    ]
 
 
 # The registry

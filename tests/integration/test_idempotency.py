@@ -12,8 +12,8 @@ from engine.audit import Actor
 from engine.idempotency import Answer, KeyReused, Request
 from tests.integration.test_races import at_once
 
-ME = Actor(1, "甲", 1, 1, "一校", "school", "operator")
-OTHER = Actor(2, "乙", 2, 1, "一校", "school", "operator")
+ME = Actor(1, "甲", 1, 1, "一校", "school", "340104", "operator")
+OTHER = Actor(2, "乙", 2, 1, "一校", "school", "340104", "operator")
 REQUEST = Request("a-key", b"what was asked")
 ANSWER = Answer(201, b'{"id":7}', "/api/v1/cases/7")
 

@@ -65,9 +65,7 @@ def build(database: Database, at: datetime, folder: Path | None = None) -> World
 
 def _person(connection: Connection, login: str, organisation_id: int, duty: str, at: datetime) -> Actor:
     person = accounts.add_person(connection, SYSTEM, login, f"测试{login}", organisation_id, duty, at=at)
-    membership = accounts.memberships_of(connection, person)[0]
-    found = organisations.get(connection, organisation_id)
-    return Actor(person, f"测试{login}", membership.id, organisation_id, found.name, found.level, duty)
+    return accounts.actor_of_membership(connection, accounts.memberships_of(connection, person)[0].id)
 
 
 def _place(connection: Connection, code: str, county_code: str, ministry: int, at: datetime) -> Place:

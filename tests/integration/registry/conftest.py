@@ -49,7 +49,9 @@ class World:
 
 
 def actor_of(organisation: Organisation, duty: str = "operator", person_id: int = 1) -> Actor:
-    return Actor(person_id, "某人", 1, organisation.id, organisation.name, organisation.level, duty)
+    return Actor(
+        person_id, "某人", 1, organisation.id, organisation.name, organisation.level, organisation.division_code, duty
+    )
 
 
 def mei_data() -> dict[str, object]:
