@@ -329,8 +329,7 @@ _WAITING_OF = Prepared(
     sa.select(task)
     .where(
         task.c.case_id == sa.bindparam("of_case"),
-        # Written out, or SQLite would not know that the index of the open ones serves.
-        task.c.state == sa.literal_column("'open'"),
+        task.c.state == "open",
         task.c.organisation_id == sa.bindparam("organisation"),
         task.c.duty == sa.bindparam("of_duty"),
     )

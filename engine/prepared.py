@@ -11,14 +11,17 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import BindParameter
 from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.sql.visitors import replacement_traverse
 
 from engine.db import execute, keep
 
 _Convert = Callable[[Any], Any]
 # The type checker wants the names of the fields written out.
 _named: Any = namedtuple
-_NAMED = re.compile(r"%\((\w+)\)s")
+# In the text of a dialect that names its parameters; a % of the text itself is doubled there.
+_NAMED = re.compile(r"%%|%\((\w+)\)s")
 
 
 class _Text:
@@ -28,24 +31,30 @@ class _Text:
         if statement.is_insert and not statement._returning:
             # SQLAlchemy would have the new row's key answered, which nobody asked for.
             statement = statement.inline()
-        compiled: Any = statement.compile(dialect=dialect, column_keys=list(names))
-        order = compiled.positiontup if compiled.positional else _NAMED.findall(compiled.string)
-        self.sql: str = compiled.string if compiled.positional else _NAMED.sub("%s", compiled.string)
-        self.inserts: bool = statement.is_insert
+        compiled: Any = replacement_traverse(statement, {}, _written_out).compile(
+            dialect=dialect, column_keys=list(names)
+        )
+        given = [name for name, bind in compiled.binds.items() if bind.required]
+        text = compiled.construct_expanded_state(dict.fromkeys(given))
+        self.sql: str = text.statement
+        order = text.positiontup
+        if not compiled.positional:
+            order = [name for name in _NAMED.findall(text.statement) if name]
+            self.sql = _NAMED.sub(lambda found: "%s" if found[1] else "%%", text.statement)
+        # What the dialect itself has added, like the OFFSET of a LIMIT.
+        self._constants = {name: compiled.binds[name].value for name in order if name not in given}
         self._names = tuple(order)
         self._written = _converted(
             compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in order
         )
-        # What the statement itself compares with.
-        self.constants = {name: compiled.binds[name].value for name in order if not compiled.binds[name].required}
         columns = list(statement.exported_columns) if statement.is_select or statement._returning else []
         self._read = _converted(column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns)
         self._make: Callable[[list[Any]], Any] = _named("Row", [column.key for column in columns])._make
 
     def bind(self, values: Mapping[str, Any]) -> list[Any]:
         """The values as the driver takes them."""
-        if self.constants:
-            values = {**self.constants, **values}
+        if self._constants:
+            values = {**self._constants, **values}
         bound = [values[name] for name in self._names]
         for place, convert in self._written:
             bound[place] = convert(bound[place])
@@ -57,6 +66,17 @@ class _Text:
         for place, convert in self._read:
             values[place] = convert(values[place])
         return self._make(values)
+
+
+def _written_out(element: Any, **_: Any) -> Any:
+    """What the statement itself compares with, as part of its text.
+
+    Were it a parameter, SQLite would plan the statement anew each time that it is run, to see whether the value allows
+    an index over some of the rows alone; and PostgreSQL, which plans once, would never use such an index.
+    """
+    if isinstance(element, BindParameter) and not element.required:
+        return element.render_literal_execute()
+    return None
 
 
 def _converted(converts: Iterable[_Convert | None]) -> list[tuple[int, _Convert]]:

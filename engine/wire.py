@@ -8,6 +8,8 @@ takes longer than the round trips that it saves.
 from __future__ import annotations
 
 import functools
+import itertools
+import re
 from collections.abc import Generator, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -155,6 +157,6 @@ def _name(text: bytes) -> bytes:
 
 @functools.cache
 def _numbered(sql: str) -> bytes:
-    """A constant text with `%s` for each parameter, as the server numbers them."""
-    first, *others = sql.split("%s")
-    return (first + "".join(f"${place}{text}" for place, text in enumerate(others, 1))).replace("%%", "%").encode()
+    """A constant text with `%s` for each parameter, as the server numbers them; a % of the text itself is doubled."""
+    places = itertools.count(1)
+    return re.sub("%[%s]", lambda found: "%" if found[0] == "%%" else f"${next(places)}", sql).encode()

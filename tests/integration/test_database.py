@@ -234,6 +234,22 @@ def test_a_prepared_statement_answers_as_it_would_by_itself(database: Database) 
         assert Prepared(selected).first(connection, {"of_action": "task.opened"}) is None
 
 
+@pytest.mark.parametrize("kind", ["it's", "5 %", "%s", "%(of_action)s", "?", "100%%s"])
+def test_what_a_prepared_statement_compares_with_is_part_of_its_text(database: Database, kind: str) -> None:
+    columns = audit_entry.c
+    selected = sa.select(columns.action).where(
+        columns.action == sa.bindparam("of_action"), columns.subject_kind == kind, columns.duty == "operator"
+    )
+    with database.transaction() as connection:
+        NEW_ENTRY.run(connection, ROW | {"subject_kind": kind, "duty": "operator"})
+        NEW_ENTRY.run(connection, ROW | {"subject_kind": "another", "duty": "operator"})
+    heard: list[Any] = []
+    sa.event.listen(database._reader, "before_cursor_execute", lambda *heard_of: heard.append(heard_of[3]))
+    with database.reading() as connection:
+        assert Prepared(selected).rows(connection, {"of_action": ROW["action"]}) == [(ROW["action"],)]
+    assert [len(values) for values in heard] == [1]
+
+
 def test_a_prepared_statement_asks_for_every_value(database: Database) -> None:
     selected = sa.select(audit_entry).where(audit_entry.c.action == sa.bindparam("of_action"))
     with pytest.raises(KeyError, match="of_action"), database.reading() as connection:
