@@ -72,7 +72,8 @@ class Database:
         # A reader's statements are each their own transaction, which saves beginning and ending one.
         alone: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
         if self.is_sqlite:
-            self.engine = _sqlite(self.url)
+            # Whoever waits to write looks for himself.
+            self.engine = _sqlite(self.url, "busy_timeout=0")
             self._reader = _sqlite(self.url, "query_only=ON", **alone)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
         else:
@@ -183,6 +184,7 @@ def _ping_if_idle(engine: Engine, driver: Any, record: Any, _proxy: Any) -> None
 
 # For another writer.
 _WAIT_SECONDS = 30
+_SHORTEST_PAUSE = 0.0001
 
 
 def _sqlite(url: URL, *pragmas: str, **more: Any) -> Engine:
@@ -204,7 +206,23 @@ def _prepare_sqlite(pragmas: Sequence[str], driver: Any, record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A read followed by a write in a deferred transaction fails at once when somebody else wrote between the two,
     # whatever the timeout, so a writer takes its lock first.
-    execute(connection, "BEGIN IMMEDIATE")
+    begun = time.monotonic()
+    while True:
+        try:
+            execute(connection, "BEGIN IMMEDIATE")
+        except sa.exc.OperationalError as error:
+            waited = time.monotonic() - begun
+            if not _is_busy(error) or waited > _WAIT_SECONDS:
+                raise
+        else:
+            return
+        # SQLite itself would sleep for milliseconds, while others come and go.
+        time.sleep(max(_SHORTEST_PAUSE, waited / 20))
+
+
+def _is_busy(error: sa.exc.OperationalError) -> bool:
+    """Whether another process writes."""
+    return getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 
 # Any driver ------------------------------------------------------------------------------------------------------
