@@ -7,7 +7,7 @@ completed and its result written in one transaction.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from engine.inbox import Unfinished
 from engine.jobs import Jobs
 from engine.outages import is_outage
 from engine.permissions import require
+from engine.prepared import Prepared
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +201,7 @@ def _result(of: Any, item: Any, **values: Any) -> sa.Update:
 
 def get(connection: Connection, actor: Actor, batch_id: int) -> Batch:
     """One of the actor's own batches. Raises `NotFound`."""
-    found = _batches(connection, _own(actor), batch.c.id == batch_id)
+    found = _batches(connection.execute(_selected(batch.c.id == batch_id), _whose(actor)))
     if not found:
         raise NotFound
     return found[0]
@@ -209,12 +210,12 @@ def get(connection: Connection, actor: Actor, batch_id: int) -> Batch:
 def begun_by(connection: Connection, actor: Actor, *, after: int | None = None, size: int = PAGE) -> list[Batch]:
     """The actor's own batches, the latest first, from one of them on."""
     older = [] if after is None else [batch.c.id < after]
-    return _batches(connection, _own(actor), *older, size=size)
+    return _batches(connection.execute(_selected(*older, size=size), _whose(actor)))
 
 
 def working(connection: Connection, actor: Actor) -> list[Batch]:
     """The actor's own batches that are not finished."""
-    return _batches(connection, _own(actor), batch.c.finished_at.is_(None))
+    return _batches(_WORKING.rows(connection, _whose(actor)))
 
 
 def items(
@@ -248,13 +249,17 @@ def forget_old(connection: Connection, *, at: datetime) -> None:
     connection.execute(batch.delete().where(batch.c.finished_at < at - KEPT_FOR))
 
 
-def _own(actor: Actor) -> sa.ColumnElement[bool]:
-    return sa.and_(batch.c.person_id == actor.person_id, batch.c.organisation_id == actor.organisation_id)
+_OWN = batch.c.person_id == sa.bindparam("whose"), batch.c.organisation_id == sa.bindparam("where")
 
 
-def _batches(connection: Connection, *conditions: sa.ColumnElement[bool], size: int | None = None) -> list[Batch]:
-    found = sa.select(batch).where(*conditions).order_by(batch.c.id.desc()).limit(size).subquery()
-    rows = connection.execute(
+def _whose(actor: Actor) -> dict[str, Any]:
+    return {"whose": actor.person_id, "where": actor.organisation_id}
+
+
+def _selected(*conditions: sa.ColumnElement[bool], size: int | None = None) -> sa.Select[Any]:
+    """Some of one's own batches."""
+    found = sa.select(batch).where(*_OWN, *conditions).order_by(batch.c.id.desc()).limit(size).subquery()
+    return (
         sa.select(
             found.c.id, found.c.result, found.c.total, found.c.begun_at, found.c.finished_at, _counted("done"),
             _counted("failed"),
@@ -263,6 +268,9 @@ def _batches(connection: Connection, *conditions: sa.ColumnElement[bool], size: 
         .group_by(*found.c[("id", "result", "total", "begun_at", "finished_at")])
         .order_by(found.c.id.desc())
     )  # fmt: skip
+
+
+def _batches(rows: Iterable[Any]) -> list[Batch]:
     return [
         Batch(
             row.id, "finished" if row.finished_at else "working", row.result, row.total, row.done, row.failed,
@@ -274,6 +282,9 @@ def _batches(connection: Connection, *conditions: sa.ColumnElement[bool], size: 
 
 def _counted(state: str) -> sa.ColumnElement[int]:
     return sa.func.count(sa.case((batch_item.c.state == state, 1))).label(state)
+
+
+_WORKING = Prepared(_selected(batch.c.finished_at.is_(None)))
 
 
 def _error(row: Any) -> XuejiError | None:

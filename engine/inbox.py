@@ -25,7 +25,7 @@ from engine.cases import AlreadyDone, Gone, Locked, case, task, visible
 from engine.db import Database
 from engine.errors import N_, Forbidden, Invalid, NotFound, XuejiError
 from engine.keyset import Order, Place
-from engine.prepared import Prepared
+from engine.prepared import Prepared, among
 from engine.procedures import Version
 from engine.registry.tables import organisation
 
@@ -159,6 +159,16 @@ def mine(actor: Actor) -> sa.ColumnElement[bool]:
     return sa.and_(task.c.state == "open", task.c.organisation_id == actor.organisation_id, task.c.duty == actor.duty)
 
 
+# The same for statements that are prepared.
+_MINE = (
+    task.c.state == "open", task.c.organisation_id == sa.bindparam("whose"), task.c.duty == sa.bindparam("of_duty")
+)  # fmt: skip
+
+
+def _whose(actor: Actor) -> dict[str, Any]:
+    return {"whose": actor.organisation_id, "of_duty": actor.duty}
+
+
 @dataclass(frozen=True)
 class Step:
     """A kind of task in the actor's inbox: the element, how many wait there, and how many of them are late."""
@@ -178,26 +188,24 @@ class Step:
 
 def steps(connection: Connection, actor: Actor, *, at: datetime) -> list[Step]:
     """The steps in which something waits for the actor, most first. A step of two versions counts as two."""
-    columns = task.c
-    waiting = sa.func.count().label("waiting")
-    rows = connection.execute(
-        sa.select(
-            columns.version_id,
-            columns.side,
-            columns.node,
-            columns.menu,
-            waiting,
-            sa.func.count(sa.case((columns.due_at <= at, 1))).label("late"),
-        )
-        .where(mine(actor))
-        .group_by(columns.version_id, columns.side, columns.node, columns.menu)
-        .order_by(waiting.desc(), columns.node, columns.version_id)
-    )
     found = []
-    for row in rows:
+    for row in _STEPS.rows(connection, _whose(actor) | {"at": at}):
         version = procedures.load(connection, row.version_id)
         found.append(Step(version, row.side, version.node(row.side, row.node), row.menu, row.waiting, row.late))
     return found
+
+
+_waiting_there = sa.func.count().label("waiting")
+_STEPS = Prepared(
+    sa.select(
+        *task.c["version_id", "side", "node", "menu"],
+        _waiting_there,
+        sa.func.count(sa.case((task.c.due_at <= sa.bindparam("at"), 1))).label("late"),
+    )
+    .where(*_MINE)
+    .group_by(*task.c["version_id", "side", "node", "menu"])
+    .order_by(_waiting_there.desc(), task.c.node, task.c.version_id)
+)
 
 
 @dataclass(frozen=True)
@@ -239,8 +247,14 @@ def duties_of(connection: Connection, actor: Actor, versions: Sequence[Version])
 
 
 def _in_charge(connection: Connection, actor: Actor) -> bool:
-    school = sa.exists().where(organisation.c.parent_id == actor.organisation_id, organisation.c.level == "school")
-    return bool(connection.scalar(sa.select(school)))
+    return bool(_SCHOOL_BELOW.rows(connection, {"whose": actor.organisation_id}))
+
+
+_SCHOOL_BELOW = Prepared(
+    sa.select(organisation.c.id)
+    .where(organisation.c.parent_id == sa.bindparam("whose"), organisation.c.level == "school")
+    .limit(sa.literal_column("1"))
+)
 
 
 SORTS = {
@@ -321,20 +335,10 @@ def alike(waiting: Sequence[Step], form: tuple[Field, ...]) -> list[Step]:
 
 def waiting_of(connection: Connection, actor: Actor, case_id: int) -> list[Task]:
     """What of one case waits for the actor, in the order in which it opened."""
-    whose = {"of_case": case_id, "organisation": actor.organisation_id, "of_duty": actor.duty}
-    return [_task(connection, row) for row in _WAITING_OF.rows(connection, whose)]
+    return [_task(connection, row) for row in _WAITING_OF.rows(connection, _whose(actor) | {"of_case": case_id})]
 
 
-_WAITING_OF = Prepared(
-    sa.select(task)
-    .where(
-        task.c.case_id == sa.bindparam("of_case"),
-        task.c.state == "open",
-        task.c.organisation_id == sa.bindparam("organisation"),
-        task.c.duty == sa.bindparam("of_duty"),
-    )
-    .order_by(task.c.id)
-)
+_WAITING_OF = Prepared(sa.select(task).where(task.c.case_id == sa.bindparam("of_case"), *_MINE).order_by(task.c.id))
 
 
 def _waiting(
@@ -577,15 +581,17 @@ def completion(connection: Connection, case_id: int, *, last: bool = False) -> C
 def holders(connection: Connection, case_ids: Sequence[int]) -> dict[int, list[Holder]]:
     """当前处理单位: who has each case, in which step, until when."""
     found: dict[int, list[Holder]] = {}
-    rows = connection.execute(
-        sa.select(*_HOLDING)
-        .join(organisation, task.c.organisation_id == organisation.c.id)
-        .where(task.c.case_id.in_(case_ids), task.c.state == "open")
-        .order_by(task.c.id)
-    )
-    for row in rows:
+    for row in _HOLDERS.rows(connection, {"case_ids": case_ids}):
         found.setdefault(row.case_id, []).append(_holder(connection, row))
     return found
+
+
+_HOLDERS = Prepared(
+    sa.select(*_HOLDING)
+    .join(organisation, task.c.organisation_id == organisation.c.id)
+    .where(among(task.c.case_id, "case_ids"), task.c.state == "open")
+    .order_by(task.c.id)
+)
 
 
 def _holder(connection: Connection, row: Any) -> Holder:

@@ -6,13 +6,18 @@ answers as it would, inside the connection's own transaction; only its text and 
 
 from __future__ import annotations
 
+import json
 import re
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import BindParameter
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from engine.db import execute, keep
@@ -22,6 +27,44 @@ _Convert = Callable[[Any], Any]
 _named: Any = namedtuple
 # In the text of a dialect that names its parameters; a % of the text itself is doubled there.
 _NAMED = re.compile(r"%%|%\((\w+)\)s")
+
+
+class _Ids(sa.types.TypeDecorator[Sequence[int]]):
+    """Any number of ids in one parameter."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else ARRAY(sa.BigInteger))
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return json.dumps(list(value)) if dialect.name == "sqlite" else list(value)
+
+
+class among(FunctionElement[bool]):
+    """The condition that a column is one of the ids that a statement is run with: `among(task.c.id, "ids")`.
+
+    Unlike `in_`, it is the same text however many there are.
+    """
+
+    inherit_cache = True
+
+    def __init__(self, column: sa.ColumnElement[int], name: str) -> None:
+        super().__init__(column, sa.bindparam(name, type_=_Ids()))
+
+
+@compiles(among, "postgresql")
+def _among_on_postgresql(element: among, compiler: Any, **more: Any) -> str:
+    column, ids = element.clauses
+    return f"{compiler.process(column, **more)} = ANY ({compiler.process(ids, **more)})"
+
+
+@compiles(among, "sqlite")
+def _among_on_sqlite(element: among, compiler: Any, **more: Any) -> str:
+    column, ids = element.clauses
+    given = f"(SELECT value FROM json_each({compiler.process(ids, **more)}))"  # noqa: S608
+    return f"{compiler.process(column, **more)} IN {given}"
 
 
 class _Text:

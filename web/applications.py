@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 
@@ -30,7 +29,7 @@ from web.context import current_actor, now, reading, requires, settings, transac
 from web.errors import shown_again_by, wants_json
 from web.examples import examples_for
 from web.flash import flash
-from web.locales import day, is_english, label, message_of, moment
+from web.locales import day, is_english, label, locale, message_of, moment
 from web.tasks import now_with
 
 blueprint = Blueprint("applications", __name__, url_prefix="/transfers")
@@ -451,7 +450,6 @@ def _sheet(entries: Entries, error: XuejiError | None) -> Sheet:
         different = transfers.differences(connection, application, _filled(values), student) if student else {}
         known = [item for item in application.form if item.id in recorded and item.id not in different]
         files = [item for item in application.form if item.type == "file"]
-        locale = str(get_locale())
         return Sheet(
             entries=entries,
             application=application,
@@ -461,8 +459,8 @@ def _sheet(entries: Entries, error: XuejiError | None) -> Sheet:
             values=values,
             choices=choices,
             regional=_regional(application, values),
-            known=transfers.shown_all(connection, known, values, locale),
-            files=transfers.shown_all(connection, files, values, locale),
+            known=transfers.shown_all(connection, known, values, locale()),
+            files=transfers.shown_all(connection, files, values, locale()),
             errors=different | dict(entries.errors) | _errors(application, error),
             student=student,
             school=organisations.get(connection, student.place.school_id) if student and student.place else None,

@@ -36,13 +36,21 @@ def _asked_locale() -> str | None:
     return next((ours[tag[:2].lower()] for tag, _quality in request.accept_languages if tag[:2].lower() in ours), None)
 
 
+def locale() -> str:
+    """The reader's language, looked up once in a request: a page asks for it with every name."""
+    if "locale" not in g:
+        g.locale = str(get_locale())
+    found: str = g.locale
+    return found
+
+
 def is_english() -> bool:
-    return str(get_locale()).startswith("en")
+    return locale().startswith("en")
 
 
 def label(described: Any) -> str:
     """The words of an element of a diagram, in the reader's language where it has them."""
-    text: str = described.label(str(get_locale()))
+    text: str = described.label(locale())
     return text
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 
@@ -33,6 +32,7 @@ from engine.procedures import Version
 from engine.reports import side_of
 from engine.simulations import Simulation
 from web.context import current_actor, now, reading, requires, transaction, xueji
+from web.locales import locale
 
 blueprint = Blueprint("numbers", __name__, url_prefix="/numbers")
 
@@ -172,7 +172,7 @@ def _column(connection: Connection, version: Version, label: str, given: Assumpt
 
 
 def _label(connection: Connection, version: Version, other: Version) -> str:
-    regime = procedures.regimes(connection)[version.regime].label(str(get_locale()))
+    regime = procedures.regimes(connection)[version.regime].label(locale())
     if version.regime != other.regime:
         return regime
     return f"{regime} · {_('Version %(number)s', number=version.number)}"
@@ -213,7 +213,7 @@ def _groups(given: Assumptions) -> Iterator[Group]:
 
 def said(words: Words) -> str:
     """Words of the comparison in the reader's language."""
-    return words.text(str(get_locale()))
+    return words.text(locale())
 
 
 # Pages -----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 
@@ -26,7 +25,7 @@ from web.deadlines import deadline_of
 from web.errors import shown_again_by
 from web.flash import flash
 from web.inbox import Listing
-from web.locales import day, day_in_words, is_english, label, own
+from web.locales import day, day_in_words, is_english, label, locale, own
 from web.words import decided
 
 blueprint = Blueprint("tasks", __name__)
@@ -223,7 +222,7 @@ def _answers(connection: Connection, history: Sequence[Entry], *, full: bool) ->
 
 
 def _answer(connection: Connection, fields: Sequence[Field], values: Mapping[str, Any], *, full: bool) -> Answer:
-    words = transfers.shown_all(connection, fields, values, str(get_locale()), full=full)
+    words = transfers.shown_all(connection, fields, values, locale(), full=full)
     files = ((values[item.id], words[item.id]) for item in fields if item.binds == PROOF and words.get(item.id))
     rows = tuple((label(item), words[item.id]) for item in fields if words.get(item.id) and item.type != "file")
     return Answer(rows, next(files, None))

@@ -8,7 +8,6 @@ from typing import Any
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
 from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 
@@ -26,7 +25,7 @@ from web.context import current_actor, now, reading, requires, settings, transac
 from web.deadlines import calendar
 from web.errors import shown_again_by
 from web.flash import flash
-from web.locales import label
+from web.locales import label, locale
 from web.menus import query_words
 from web.paging import COUNTED, PAGE_SIZE, Page, offset_of, page_number
 from web.progress import picture
@@ -224,7 +223,7 @@ def _answers(connection: Connection, entry: Entry) -> list[Answer]:
         return []
     values = entry.task.values or {}
     fields = [item for item in inbox.act_form((entry.node,)) if not item.binds or item.type == "file"]
-    words = transfers.shown_all(connection, fields, values, str(get_locale()))
+    words = transfers.shown_all(connection, fields, values, locale())
     return [
         Answer(label(item), words[item.id], f"/attachments/{values[item.id]}" if item.type == "file" else "")
         for item in fields

@@ -17,6 +17,7 @@ from engine.accounts.tokens import revoke_tokens
 from engine.audit import SYSTEM, Actor
 from engine.errors import N_, Conflict, Forbidden, Invalid, NotFound, XuejiError
 from engine.permissions import DUTIES, jurisdiction, require
+from engine.prepared import Prepared
 from engine.registry.tables import organisation
 
 # Who edits procedures edits them for everybody under the regime, so the duty is held where regimes are made.
@@ -242,8 +243,7 @@ class DemoAccount:
 
 def memberships_of(connection: Connection, person_id: int) -> list[Membership]:
     """All memberships of a person, the oldest first."""
-    query = _memberships.where(membership.c.person_id == person_id).order_by(membership.c.id)
-    return [Membership(*row[1:]) for row in connection.execute(query)]
+    return [Membership(*row[1:]) for row in _OF_PERSON.rows(connection, {"of_person": person_id})]
 
 
 def demo_accounts(connection: Connection) -> list[DemoAccount]:
@@ -300,12 +300,13 @@ def get_person(connection: Connection, actor: Actor, person_id: int) -> Person:
 _memberships = sa.select(
     membership.c.person_id,
     membership.c.id,
-    organisation.c.id,
+    organisation.c.id.label("organisation_id"),
     organisation.c.name,
     organisation.c.name_en,
     organisation.c.level,
     membership.c.duty,
 ).select_from(membership.join(organisation))
+_OF_PERSON = Prepared(_memberships.where(membership.c.person_id == sa.bindparam("of_person")).order_by(membership.c.id))
 
 
 def _people(connection: Connection, actor: Actor, rows: Sequence[Any]) -> list[Person]:

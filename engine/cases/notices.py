@@ -15,6 +15,7 @@ from engine.audit import Actor
 from engine.bpmn.graph import Node, Pool
 from engine.cases.tables import case, instance, notice
 from engine.keyset import Order, Place
+from engine.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,16 @@ def _notices(connection: Connection, selected: sa.Select[Any]) -> list[Notice]:
 
 def unread_notices(connection: Connection, actor: Actor, *, counted: int) -> int:
     """How many notices nobody in the actor's organisation has read, counted up to `counted`."""
-    unread = [notice.c.organisation_id == actor.organisation_id, notice.c.read_at.is_(None)]
-    return _count_notices(connection, unread, counted)
+    [(unread,)] = _UNREAD.rows(connection, {"whose": actor.organisation_id, "counted": counted})
+    return int(unread)
+
+
+_unread = (
+    sa.select(notice.c.id)
+    .where(notice.c.organisation_id == sa.bindparam("whose"), notice.c.read_at.is_(None))
+    .limit(sa.bindparam("counted", type_=sa.Integer))
+)
+_UNREAD = Prepared(sa.select(sa.func.count().label("unread")).select_from(_unread.subquery()))
 
 
 def read_notices(connection: Connection, actor: Actor, notice_id: int | None = None, *, at: datetime) -> int:

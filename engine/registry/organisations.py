@@ -139,8 +139,7 @@ def is_native(connection: Connection, ancestor_id: int, organisation_id: int) ->
 
 def children(connection: Connection, organisation_id: int) -> list[Organisation]:
     """What hangs directly below it, authorities before schools."""
-    query = sa.select(organisation).where(organisation.c.parent_id == organisation_id)
-    return _many(connection, query.order_by(organisation.c.level == "school", organisation.c.division_code, _NAME))
+    return [Organisation(*row) for row in _CHILDREN.rows(connection, {"of": organisation_id})]
 
 
 def schools_in(connection: Connection, division_code: str, *, grade: str | None = None) -> list[Organisation]:
@@ -266,6 +265,11 @@ def require_jurisdiction(connection: Connection, actor: Actor, organisation_id: 
 
 
 _NAME = organisation.c.name
+_CHILDREN = Prepared(
+    sa.select(organisation)
+    .where(organisation.c.parent_id == sa.bindparam("of"))
+    .order_by(organisation.c.level == "school", organisation.c.division_code, _NAME)
+)
 _BY_ID = Prepared(sa.select(organisation).where(organisation.c.id == sa.bindparam("of_id")))
 _PARENTS = Prepared(
     sa.select(organisation.c.id, organisation.c.parent_id).where(

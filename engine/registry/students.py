@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from engine import audit
 from engine.audit import Actor
 from engine.errors import N_, Invalid, NotFound, XuejiError
-from engine.prepared import Prepared
+from engine.prepared import Prepared, among
 from engine.registry import classes, codes, numbers, organisations
 from engine.registry.tables import enrolment, movable_status, organisation, school_class, student
 from engine.workdays import SHANGHAI
@@ -154,7 +154,7 @@ def summary(connection: Connection, student_id: int) -> Summary:
 
 def summaries(connection: Connection, student_ids: Iterable[int]) -> dict[int, Summary]:
     """The masked summaries of a page of a list, in one query."""
-    return {row.id: _summary(row) for row in connection.execute(_select(student.c.id.in_(list(student_ids))))}
+    return {row.id: _summary(row) for row in _SUMMARIES.rows(connection, {"ids": student_ids})}
 
 
 def with_number(connection: Connection, number: str) -> list[Summary]:
@@ -365,6 +365,7 @@ def _select(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return sa.select(*_COLUMNS, *_PLACE).select_from(joined).where(condition)
 
 
+_SUMMARIES = Prepared(_select(among(student.c.id, "ids")))
 _changed = sa.select(movable_status.c.movable).where(movable_status.c.status == student.c.status).scalar_subquery()
 _TO_CHECK = Prepared(_select(student.c.id == sa.bindparam("of_id")).add_columns(_changed.label("movable")))
 _WITH_NUMBER = {name: Prepared(_select(student.c[name] == sa.bindparam("number"))) for name in _NUMBERS}

@@ -23,6 +23,7 @@ from engine.db import fixed
 from engine.errors import N_, Invalid
 from engine.inbox import COUNTED, PAGE
 from engine.permissions import require
+from engine.prepared import Prepared
 from engine.registry import numbers, organisations, students
 from engine.registry.tables import student
 from engine.transfers.tables import transfer
@@ -150,7 +151,7 @@ def by_number(connection: Connection, actor: Actor, text: str) -> int | None:
 
 def school_years(connection: Connection) -> range:
     """The school years in which transfers began, by the year of each one's September."""
-    first, last = connection.execute(sa.select(_first(transfer.c.school_year), _last(transfer.c.school_year))).one()
+    [(first, last)] = _YEARS.rows(connection, {})
     return range(0) if first is None else range(first, last + 1)
 
 
@@ -311,3 +312,6 @@ def _first(column: sa.ColumnElement[int], *where: sa.ColumnElement[bool]) -> sa.
 
 def _last(column: sa.ColumnElement[int], *where: sa.ColumnElement[bool]) -> sa.ScalarSelect[Any]:
     return sa.select(sa.func.max(column)).where(*where).scalar_subquery()
+
+
+_YEARS = Prepared(sa.select(_first(transfer.c.school_year).label("first"), _last(transfer.c.school_year).label("last")))

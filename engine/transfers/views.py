@@ -13,10 +13,10 @@ from sqlalchemy.engine import Connection
 from engine import cases, inbox
 from engine.audit import Actor
 from engine.cases import case_scope
-from engine.db import fixed
 from engine.errors import Forbidden, NotFound
 from engine.inbox import Holder
 from engine.permissions import may
+from engine.prepared import Prepared, among
 from engine.registry import organisations, records, students
 from engine.registry.records import Record
 from engine.registry.students import Student, Summary
@@ -76,23 +76,15 @@ _RELEASING = organisation.alias("releasing_school")
 _PLACE = case_scope.alias("place")
 
 
-def summaries(
-    connection: Connection, actor: Actor, case_ids: Sequence[int], *, seen_from: int | None = None
-) -> dict[int, Transfer]:
-    """The transfers among these cases that the actor may see, by case id.
-
-    `seen_from` is the place in the actor's jurisdiction that is looked at, where it is not the actor's organisation.
-    """
-    if not case_ids:
-        return {}
-    place = case_scope if seen_from in (None, actor.organisation_id) else _PLACE
-    query = (
+def _seen(place: Any) -> sa.Select[Any]:
+    """Some transfers that an organisation may see, and how the place looked at stands to each."""
+    return (
         sa.select(
             transfer,
             case_scope.c.receiving,
             case_scope.c.releasing,
-            place.c.receiving.label("in"),
-            place.c.releasing.label("out"),
+            place.c.receiving.label("moved_in"),
+            place.c.releasing.label("moved_out"),
             _RECEIVING.c.name.label("receiving_school"),
             _RECEIVING.c.name_en.label("receiving_school_en"),
             _RELEASING.c.name.label("releasing_school"),
@@ -102,23 +94,39 @@ def summaries(
             _TO.c.grade.label("to_grade"),
             _TO.c.name.label("to_name"),
         )
-        .join(
-            case_scope,
-            sa.and_(
-                case_scope.c.case_id == transfer.c.case_id, case_scope.c.organisation_id == fixed(actor.organisation_id)
-            ),
-        )
+        .join(case_scope, case_scope.c.case_id == transfer.c.case_id)
         .join(_RECEIVING, transfer.c.receiving_school_id == _RECEIVING.c.id)
         .join(_RELEASING, transfer.c.releasing_school_id == _RELEASING.c.id)
         .join(_FROM, transfer.c.from_class_id == _FROM.c.id)
         .join(_TO, transfer.c.to_class_id == _TO.c.id)
-        # Said of both, or PostgreSQL looks through all that the actor sees.
-        .where(transfer.c.case_id.in_(case_ids), case_scope.c.case_id.in_(case_ids))
+        .where(
+            # Said of both, or PostgreSQL looks through all that the actor sees.
+            among(transfer.c.case_id, "case_ids"),
+            among(case_scope.c.case_id, "case_ids"),
+            case_scope.c.organisation_id == sa.bindparam("seen_by"),
+        )
     )
-    if place is _PLACE:
-        there = sa.and_(_PLACE.c.case_id == transfer.c.case_id, _PLACE.c.organisation_id == fixed(seen_from))
-        query = query.outerjoin(_PLACE, there)
-    rows = connection.execute(query).all()
+
+
+_there = sa.and_(_PLACE.c.case_id == transfer.c.case_id, _PLACE.c.organisation_id == sa.bindparam("seen_from"))
+_SEEN_FROM = Prepared(_seen(_PLACE).outerjoin(_PLACE, _there))
+_SEEN_THERE = Prepared(_seen(case_scope))
+
+
+def summaries(
+    connection: Connection, actor: Actor, case_ids: Sequence[int], *, seen_from: int | None = None
+) -> dict[int, Transfer]:
+    """The transfers among these cases that the actor may see, by case id.
+
+    `seen_from` is the place in the actor's jurisdiction that is looked at, where it is not the actor's organisation.
+    """
+    if not case_ids:
+        return {}
+    asked = {"case_ids": case_ids, "seen_by": actor.organisation_id}
+    if seen_from in (None, actor.organisation_id):
+        rows = _SEEN_THERE.rows(connection, asked)
+    else:
+        rows = _SEEN_FROM.rows(connection, asked | {"seen_from": seen_from})
     known = students.summaries(connection, {row.student_id for row in rows})
     held = inbox.holders(connection, [row.case_id for row in rows])
     return {row.case_id: _transfer(row, known[row.student_id], held.get(row.case_id, [])) for row in rows}
@@ -150,8 +158,8 @@ def _transfer(row: Any, of: Summary, held: list[Holder]) -> Transfer:
         record_hash=row.record_hash,
         failed_checks=row.failed_checks,
         withdrawal_reason=row.withdrawal_reason,
-        sides=frozenset(side for side in (RECEIVING, RELEASING) if row._mapping[side]),
-        kinds=tuple(kind for kind in ("in", "out") if row._mapping[kind]),
+        sides=frozenset(side for side, stands in ((RECEIVING, row.receiving), (RELEASING, row.releasing)) if stands),
+        kinds=tuple(kind for kind, moved in (("in", row.moved_in), ("out", row.moved_out)) if moved),
         holders=tuple(held),
     )
 

@@ -18,9 +18,10 @@ from engine.comparison import TooLarge
 from engine.errors import N_, Invalid
 from engine.reports import FORMATS, Pair, Source
 from web.api.endpoints import Content, reads, writes
-from web.api.shapes import File, Sent, SentForm, locale
+from web.api.shapes import File, Sent, SentForm
 from web.compare import version_words
 from web.context import current_actor, now, reading, transaction
+from web.locales import locale
 
 blueprint = Blueprint("comparisons", __name__)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from flask_babel import get_locale
 from flask_babel import gettext as _
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -316,8 +315,3 @@ def answers(fields: Sequence[graph.Field], words: Mapping[str, str], values: Map
         for field in fields
         if words.get(field.id)
     ]
-
-
-def locale() -> str:
-    """The language asked for."""
-    return str(get_locale())

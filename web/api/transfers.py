@@ -35,10 +35,10 @@ from web.api.shapes import (
     Text,
     Words,
     answers,
-    locale,
 )
 from web.context import current_actor, now
 from web.deadlines import calendar, prepare_calendar
+from web.locales import locale
 
 blueprint = Blueprint("transfers", __name__)
 
