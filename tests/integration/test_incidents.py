@@ -14,6 +14,7 @@ from engine.application import Application
 from engine.audit import SYSTEM
 from engine.cases import Kind, Mended, Unstaffed
 from engine.errors import Forbidden, NotFound, XuejiError
+from engine.outages import is_outage
 from engine.registry.tables import record_part
 from engine.settings import Settings
 from engine.workdays import Day
@@ -158,6 +159,13 @@ SIDE_BY_SIDE = diagrams.plain(
 )  # fmt: skip
 
 
+# A person, then a service.
+ONE_BY_ONE = diagrams.plain(
+    diagrams.start(), diagrams.user("ask"), diagrams.service("one", "retrieve_record"), diagrams.end(),
+    diagrams.path("start", "ask", "one", "end"),
+)  # fmt: skip
+
+
 class Broken(XuejiError):
     code = "broken"
     message = "%(what)s is broken."
@@ -226,6 +234,35 @@ def test_a_technical_failure_tells_nobody_what_it_met(database, world, clock, se
     [incident] = incidents_of(database, admin)
     assert incident.code == "technical"
     assert "张三" not in f"{incident.message}{incident.remedy}{incident.values}"
+
+
+def test_a_database_that_goes_away_in_the_midst_of_a_service_is_no_incident_and_leaves_the_case_as_it_was(
+    database, world, clock
+):
+    if database.is_sqlite:
+        return
+    served = []
+
+    def serve(call: cases.Call) -> dict[str, Any]:
+        if not served:
+            served.append(call.node.id)
+            ask = call.locked.connection.execute
+            pid = ask(sa.text("SELECT pg_backend_pid()")).scalar()
+            with database.reading() as other:
+                other.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+            ask(sa.text("SELECT 1"))
+        return {}
+
+    cases.register("one-by-one", Kind(services={"retrieve_record": serve}))
+    school, admin = world[ANHUI].actor("operator"), world[ANHUI].actor("school_admin")
+    case_id = play.start_plain(database, school, "one-by-one", ONE_BY_ONE, clock())
+    with pytest.raises(sa.exc.SQLAlchemyError) as error:
+        complete(database, school, case_id, clock())
+    assert is_outage(error.value)
+    assert served
+    assert incidents_of(database, admin) == []
+    complete(database, school, case_id, clock())
+    assert play.outcome(database, case_id) == "completed"
 
 
 # Nobody to do it -------------------------------------------------------------------------------------------------
