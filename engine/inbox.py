@@ -156,13 +156,15 @@ def act_form(nodes: Sequence[Node]) -> tuple[Field, ...]:
 
 def mine(actor: Actor) -> sa.ColumnElement[bool]:
     """The condition that a task waits for the actor: organisation and duty."""
-    return sa.and_(task.c.state == "open", task.c.organisation_id == actor.organisation_id, task.c.duty == actor.duty)
+    return _waits_for(actor.organisation_id, actor.duty)
 
 
-# The same for statements that are prepared.
-_MINE = (
-    task.c.state == "open", task.c.organisation_id == sa.bindparam("whose"), task.c.duty == sa.bindparam("of_duty")
-)  # fmt: skip
+def _waits_for(organisation_id: Any, duty: Any) -> sa.ColumnElement[bool]:
+    return sa.and_(task.c.state == "open", task.c.organisation_id == organisation_id, task.c.duty == duty)
+
+
+# The same in statements that are prepared.
+_MINE = _waits_for(sa.bindparam("whose"), sa.bindparam("of_duty"))
 
 
 def _whose(actor: Actor) -> dict[str, Any]:
@@ -202,7 +204,7 @@ _STEPS = Prepared(
         _waiting_there,
         sa.func.count(sa.case((task.c.due_at <= sa.bindparam("at"), 1))).label("late"),
     )
-    .where(*_MINE)
+    .where(_MINE)
     .group_by(*task.c["version_id", "side", "node", "menu"])
     .order_by(_waiting_there.desc(), task.c.node, task.c.version_id)
 )
@@ -338,7 +340,7 @@ def waiting_of(connection: Connection, actor: Actor, case_id: int) -> list[Task]
     return [_task(connection, row) for row in _WAITING_OF.rows(connection, _whose(actor) | {"of_case": case_id})]
 
 
-_WAITING_OF = Prepared(sa.select(task).where(task.c.case_id == sa.bindparam("of_case"), *_MINE).order_by(task.c.id))
+_WAITING_OF = Prepared(sa.select(task).where(task.c.case_id == sa.bindparam("of_case"), _MINE).order_by(task.c.id))
 
 
 def _waiting(

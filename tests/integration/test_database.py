@@ -17,7 +17,7 @@ from engine.audit import NEW_ENTRY, SYSTEM, audit_entry
 from engine.db import Database, UtcDateTime, clear, savepoint
 from engine.errors import describe
 from engine.outages import is_outage
-from engine.prepared import Prepared
+from engine.prepared import Prepared, among
 
 MORNING = datetime(2026, 9, 22, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
 
@@ -248,6 +248,19 @@ def test_what_a_prepared_statement_compares_with_is_part_of_its_text(database: D
     with database.reading() as connection:
         assert Prepared(selected).rows(connection, {"of_action": ROW["action"]}) == [(ROW["action"],)]
     assert [len(values) for values in heard] == [1]
+
+
+@pytest.mark.parametrize("wanted", [[], [7], [9, 7, 9, 404, 2**40]])
+def test_what_is_among_some_ids_is_found_by_one_text_for_any_number_of_them(
+    database: Database, wanted: list[int]
+) -> None:
+    with database.transaction() as connection:
+        for case_id in (7, 8, 9):
+            NEW_ENTRY.run(connection, ROW | {"case_id": case_id})
+    chosen = Prepared(sa.select(audit_entry.c.case_id).where(among(audit_entry.c.case_id, "wanted")))
+    with database.reading() as connection:
+        found = [row.case_id for row in chosen.rows(connection, {"wanted": wanted})]
+    assert sorted(found) == sorted({7, 8, 9} & set(wanted))
 
 
 def test_a_prepared_statement_asks_for_every_value(database: Database) -> None:
