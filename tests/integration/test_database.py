@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -307,6 +308,36 @@ def test_a_writer_that_read_first_waits_for_its_turn_and_loses_nothing(database:
     assert not errors
     with database.reading() as connection:
         assert connection.scalar(sa.select(audit_entry.c.subject_id)) == 3
+
+
+def test_a_writer_waits_for_another_process_and_says_so_where_that_takes_too_long(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not database.is_sqlite:
+        return
+
+    def write() -> None:
+        with database.transaction() as connection:
+            record(connection)
+
+    waits, sleep = threading.Event(), time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: (waits.set(), sleep(seconds)))
+    # As another process has it: with nothing in common but the file.
+    other = Database(database.url.render_as_string(hide_password=False))
+    with other.transaction() as connection:
+        record(connection)
+        with monkeypatch.context() as patched:
+            patched.setattr("engine.db._WAIT_SECONDS", 0.01)
+            with pytest.raises(sa.exc.OperationalError) as error:
+                write()
+        assert is_outage(error.value)
+        waits.clear()
+        writer = threading.Thread(target=write)
+        writer.start()
+        assert waits.wait(20)
+    writer.join()
+    other.dispose()
+    assert count(database) == 2
 
 
 def test_a_reference_into_nothing_is_refused(database: Database) -> None:
