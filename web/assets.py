@@ -1,4 +1,4 @@
-"""Addresses of static files: each carries the hash of its content, so that a browser may keep it for ever."""
+"""Static files by their names: each address carries the hash of its content, so that a browser may keep it for ever."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 
 from flask import Flask, g, request, url_for
+from markupsafe import Markup
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,11 @@ class Assets:
             self.addresses[key] = self._address(name)
         return self.addresses[key]
 
+    def icon(self, name: str, words: str = "") -> Markup:
+        """A drawing of `icons.svg`. With `words` it speaks for itself, else it is silent beside its word."""
+        heard = Markup('role="img" aria-label="{}"').format(words) if words else Markup('aria-hidden="true"')
+        return Markup('<svg class="icon" {}><use href="{}#{}"></use></svg>').format(heard, self("icons.svg"), name)
+
     def _address(self, name: str) -> str:
         if name in self.bundled:
             return url_for("static", filename=f"build/{self.bundled[name]}")
@@ -52,4 +58,5 @@ class Assets:
 
 def register(app: Flask) -> None:
     assert app.static_folder
-    app.jinja_env.globals["asset"] = Assets(Path(app.static_folder))
+    assets = Assets(Path(app.static_folder))
+    app.jinja_env.globals.update(asset=assets, icon=assets.icon)

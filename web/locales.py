@@ -9,6 +9,7 @@ from babel.support import Translations
 from flask import Flask, g, request
 from flask_babel import Babel, format_date, format_datetime, get_locale, get_translations
 from flask_babel import gettext as _
+from markupsafe import Markup
 
 from engine.errors import XuejiError
 from engine.registry.numbers import mask
@@ -98,6 +99,8 @@ def register(app: Flask) -> None:
     # What the extension for translations adds to it.
     words: Any = app.jinja_env
     words.install_gettext_callables(_gettext, _ngettext, newstyle=True)
+    # The extension would look `gettext` up for each word.
+    app.jinja_env.globals["_"] = _word
     app.jinja_env.filters.update(
         date=day,
         date_words=day_in_words,
@@ -122,6 +125,11 @@ def _catalogue() -> Translations:
 
 def _gettext(text: str) -> str:
     return _catalogue().ugettext(text)
+
+
+def _word(text: str, **values: Any) -> Markup:
+    """A text of a template; what is put into it is escaped."""
+    return Markup(_gettext(text)) % values
 
 
 def _ngettext(one: str, many: str, number: int) -> str:
