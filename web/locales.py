@@ -129,7 +129,8 @@ def _gettext(text: str) -> str:
 
 def _word(text: str, **values: Any) -> Markup:
     """A text of a template; what is put into it is escaped."""
-    return Markup(_gettext(text)) % values  # noqa: S704 — the texts are ours
+    found = Markup(_gettext(text))  # noqa: S704 — the texts are ours
+    return found % values if values else found
 
 
 def _ngettext(one: str, many: str, number: int) -> str:
