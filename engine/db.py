@@ -184,7 +184,7 @@ def _ping_if_idle(engine: Engine, driver: Any, record: Any, _proxy: Any) -> None
 
 # For another writer.
 _WAIT_SECONDS = 30
-_SHORTEST_PAUSE = 0.0001
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.0001, 0.005
 
 
 def _sqlite(url: URL, *pragmas: str, **more: Any) -> Engine:
@@ -216,12 +216,12 @@ def _begin_sqlite(connection: Connection) -> None:
                 raise
         else:
             return
-        # SQLite itself would sleep for milliseconds, while others come and go.
-        time.sleep(max(_SHORTEST_PAUSE, waited / 20))
+        # SQLite itself would sleep ever longer, while others come and go.
+        time.sleep(min(max(_SHORTEST_PAUSE, waited / 20), _LONGEST_PAUSE))
 
 
 def _is_busy(error: sa.exc.OperationalError) -> bool:
-    """Whether another process writes."""
+    """Whether somebody else writes."""
     return getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 

@@ -39,7 +39,7 @@ class Assets:
     def icon(self, name: str, words: str = "") -> Markup:
         """A drawing of `icons.svg`. With `words` it speaks for itself, else it is silent beside its word."""
         heard = f'role="img" aria-label="{escape(words)}"' if words else 'aria-hidden="true"'
-        drawing = f'<svg class="icon" {heard}><use href="{self("icons.svg")}#{escape(name)}"></use></svg>'
+        drawing = f'<svg class="icon" {heard}><use href="{escape(self("icons.svg"))}#{escape(name)}"></use></svg>'
         return Markup(drawing)  # noqa: S704 — what was given is escaped
 
     def _address(self, name: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
+from functools import wraps
 from typing import Any
 
 from babel.support import Translations
 from flask import Flask, g, request
 from flask_babel import Babel, format_date, format_datetime, get_locale, get_translations
 from flask_babel import gettext as _
+from jinja2 import pass_context
 from markupsafe import Markup
 
 from engine.errors import XuejiError
@@ -94,6 +97,23 @@ def moment_in_words(value: datetime | None) -> str:
     return format_datetime(_local(value), pattern, rebase=False) if value else ""
 
 
+def offer(app: Flask, **filters: Callable[..., Any]) -> None:
+    """Give the templates filters whose answer depends on the reader.
+
+    Of other filters Jinja works out what they make of a constant when it makes a template: once for all readers.
+    """
+    app.jinja_env.filters.update({name: _when_asked(words) for name, words in filters.items()})
+
+
+def _when_asked(words: Callable[..., Any]) -> Callable[..., Any]:
+    @pass_context
+    @wraps(words)
+    def asked(_context: Any, *given: Any) -> Any:
+        return words(*given)
+
+    return asked
+
+
 def register(app: Flask) -> None:
     Babel(app, default_locale="en", default_translation_directories="translations", locale_selector=chosen_locale)
     # What the extension for translations adds to it.
@@ -101,17 +121,11 @@ def register(app: Flask) -> None:
     words.install_gettext_callables(_gettext, _ngettext, newstyle=True)
     # The extension would look `gettext` up for each word.
     app.jinja_env.globals["_"] = _word
-    app.jinja_env.filters.update(
-        date=day,
-        date_words=day_in_words,
-        datetime=moment,
-        datetime_words=moment_in_words,
-        label=label,
-        own=own,
-        message=message_of,
+    app.jinja_env.filters.update(date=day, datetime=moment, masked=mask)
+    offer(
+        app, date_words=day_in_words, datetime_words=moment_in_words, label=label, own=own, message=message_of,
         remedy=remedy_of,
-        masked=mask,
-    )
+    )  # fmt: skip
     app.jinja_env.globals.update(own_name=own_name, is_english=is_english, locales=LOCALES, chosen_locale=chosen_locale)
 
 
@@ -127,7 +141,7 @@ def _gettext(text: str) -> str:
     return _catalogue().ugettext(text)
 
 
-def _word(text: str, **values: Any) -> Markup:
+def _word(text: str, /, **values: Any) -> Markup:
     """A text of a template; what is put into it is escaped."""
     found = Markup(_gettext(text))  # noqa: S704 — the texts are ours
     return found % values if values else found

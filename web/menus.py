@@ -19,7 +19,7 @@ from engine.inbox import Menu, Step
 from engine.permissions import may
 from engine.procedures import Version
 from web.context import now, xueji
-from web.locales import is_english
+from web.locales import is_english, offer
 from web.navigation import Group, Link, Menus
 
 SEPARATOR = "/"
@@ -124,6 +124,6 @@ def _levels(path: str) -> list[str]:
 
 
 def register(app: Flask) -> None:
-    app.jinja_env.filters["menu_words"] = menu_words
+    offer(app, menu_words=menu_words)
     with app.app_context():
         xueji().menus = menus_of

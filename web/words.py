@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from engine.bpmn.graph import Node
 from engine.errors import N_
 from engine.registry import codes
-from web.locales import label, own_name
+from web.locales import label, offer, own_name
 
 PARTIES = {
     "receiving_school": N_("Receiving school"),
@@ -267,18 +267,8 @@ def options(codes: Iterable[str], words: Callable[[str], str]) -> list[tuple[str
 
 
 def register(app: Flask) -> None:
-    app.jinja_env.filters.update(
-        party=party,
-        duty=duty,
-        level=level,
-        basis=basis,
-        move=move,
-        deed=deed,
-        subject=subject,
-        as_pairs=as_pairs,
-        coded=coded,
-        message_words=message_words,
-        end_words=end_words,
-        kind_words=kind_words,
-    )
+    offer(
+        app, party=party, duty=duty, level=level, basis=basis, move=move, deed=deed, subject=subject, as_pairs=as_pairs,
+        coded=coded, message_words=message_words, end_words=end_words, kind_words=kind_words,
+    )  # fmt: skip
     app.jinja_env.globals.update(STATES=STATES, decided=decided, yes_or_no=yes_or_no)

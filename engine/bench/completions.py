@@ -78,6 +78,9 @@ def measure_transfers(
     with twin.listening(application):
         result = _measured("transfer", application, ours, twin.replay, watch, sizes, rounds, warm_up)
     twin.close()
+    with database.reading() as connection:
+        if connection.scalar(sa.select(sa.func.count()).where(task.c.state == "open")):
+            raise XuejiError("Not every transfer came to its end.")
     if differ := differing(database, other.database):
         raise XuejiError(f"The floor wrote other rows than ours: {differ}")
     return result

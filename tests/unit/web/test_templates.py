@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 import web
+from engine.application import Application
+from engine.settings import Settings
+from web import create_app
+from web.locales import COOKIE, LOCALES, chosen_locale
 
 FOLDER = Path(web.__path__[0]) / "templates"
 TEMPLATES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.html"))
@@ -32,6 +36,17 @@ def test_nothing_comes_from_another_host(template):
 def test_every_form_that_posts_carries_the_token(template):
     for form in re.findall(r"<form[^>]*method=\"post\".*?</form>", template, flags=re.DOTALL):
         assert "csrf()" in form, form[:120]
+
+
+def test_no_word_is_chosen_before_there_is_a_reader(tmp_path):
+    """What a template has as a constant is the same for the readers of all languages."""
+    app = create_app(Application(Settings(database_url=f"sqlite:///{tmp_path / 'none.db'}")))
+    made = []
+    for locale in LOCALES:
+        with app.test_request_context(headers={"Cookie": f"{COOKIE}={locale}"}):
+            assert chosen_locale() == locale
+            made.append({name: app.jinja_env.compile((FOLDER / name).read_text(), raw=True) for name in TEMPLATES})
+    assert all(other == made[0] for other in made)
 
 
 def test_every_icon_is_drawn(template):
