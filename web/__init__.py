@@ -28,6 +28,7 @@ from web import (
     inbox,
     incidents,
     locales,
+    macros,
     menus,
     notices,
     numbers,
@@ -54,7 +55,8 @@ FEATURES = (
 )  # fmt: skip
 # The first one sees all that the others do.
 PARTS = (
-    observation, locales, context, security, errors, assets, flash, frame, menus, deadlines, forms, paging, words, api,
+    observation, locales, context, security, errors, assets, flash, frame, macros, menus, deadlines, forms, paging,
+    words, api,
 )  # fmt: skip
 
 

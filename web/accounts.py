@@ -6,7 +6,6 @@ import secrets
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 
 from engine import accounts
 from engine.errors import XuejiError
@@ -14,6 +13,7 @@ from engine.permissions import DUTIES
 from web.context import current_actor, now, reading, requires, transaction
 from web.errors import shown_again_by
 from web.flash import flash
+from web.gettext import gettext as _
 from web.paging import PAGE_SIZE, Page, offset_of, page_number
 from web.searches import posted_search, recalled_search
 from web.words import duty, options

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 
 from engine import inbox, transfers
@@ -29,6 +28,7 @@ from web.context import current_actor, now, reading, requires, settings, transac
 from web.errors import shown_again_by, wants_json
 from web.examples import examples_for
 from web.flash import flash
+from web.gettext import gettext as _
 from web.locales import day, is_english, label, locale, message_of, moment
 from web.tasks import now_with
 

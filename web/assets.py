@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -38,9 +39,7 @@ class Assets:
 
     def icon(self, name: str, words: str = "") -> Markup:
         """A drawing of `icons.svg`. With `words` it speaks for itself, else it is silent beside its word."""
-        heard = f'role="img" aria-label="{escape(words)}"' if words else 'aria-hidden="true"'
-        drawing = f'<svg class="icon" {heard}><use href="{escape(self("icons.svg"))}#{escape(name)}"></use></svg>'
-        return Markup(drawing)  # noqa: S704 — what was given is escaped
+        return _drawing(self("icons.svg"), name, words)
 
     def _address(self, name: str) -> str:
         if name in self.bundled:
@@ -55,6 +54,14 @@ class Assets:
         if changed and changed != self.bundled_at:
             self.bundled, self.bundled_at = json.loads(self.manifest.read_text()), changed
             self.addresses.clear()
+
+
+# A page has many, and few different ones.
+@functools.lru_cache(maxsize=1_000)
+def _drawing(address: str, name: str, words: str) -> Markup:
+    heard = f'role="img" aria-label="{escape(words)}"' if words else 'aria-hidden="true"'
+    drawing = f'<svg class="icon" {heard}><use href="{escape(address)}#{escape(name)}"></use></svg>'
+    return Markup(drawing)  # noqa: S704 — what was given is escaped
 
 
 def register(app: Flask) -> None:

@@ -7,8 +7,6 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from engine import calendar, holidays, workdays
 from engine.errors import N_, Invalid, XuejiError
@@ -17,6 +15,8 @@ from engine.workdays import SHANGHAI, Day
 from web.context import current_actor, now, reading, requires, transaction
 from web.errors import shown_again_by
 from web.flash import flash
+from web.gettext import gettext as _
+from web.gettext import ngettext
 from web.locales import day_in_words
 
 blueprint = Blueprint("calendar", __name__, url_prefix="/calendar")

@@ -9,7 +9,6 @@ from typing import Any
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 from werkzeug.datastructures import FileStorage
 
@@ -27,6 +26,7 @@ from engine.reports.content import Rung, by_party, ladder
 from web.context import current_actor, now, reading, requires, transaction, xueji
 from web.errors import shown_again_by
 from web.flash import flash
+from web.gettext import gettext as _
 from web.locales import is_english, label
 from web.procedures import kind_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from flask import Flask, g
@@ -25,19 +25,17 @@ class Deadline:
 
 
 def deadline_of(task: Any) -> Deadline | None:
-    """The deadline of anything with `due_at`, and `due_provisional` where that is known; None without one."""
+    """The deadline of anything with `due_at`, and `due_provisional` where that is known; None without one.
+
+    Counted once in a request for each instant: a list has many tasks and few days.
+    """
     if task.due_at is None:
         return None
     due = Due(task.due_at, bool(getattr(task, "due_provisional", False)))
-    return Deadline(due.day, _days_left(due), due.provisional)
-
-
-def _days_left(due: Due) -> int:
-    """Counted once in a request for each deadline: a list has many tasks and few days."""
-    known: dict[datetime, int] = g.setdefault("days_left", {})
-    if due.at not in known:
-        known[due.at] = calendar().remaining(now(), due)
-    return known[due.at]
+    known: dict[Due, Deadline] = g.setdefault("deadlines", {})
+    if due not in known:
+        known[due] = Deadline(due.day, calendar().remaining(now(), due), due.provisional)
+    return known[due]
 
 
 def calendar() -> Calendar:

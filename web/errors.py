@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 from flask import Flask, jsonify, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as MethodNotAllowedByRoutes
 
@@ -22,6 +21,7 @@ from engine.errors import N_, Invalid, NotFound, XuejiError, describe
 from engine.outages import is_outage
 from web.context import LoginRequired, current_session, is_for_programs
 from web.flash import has_just_switched
+from web.gettext import gettext as _
 from web.locales import message_of, remedy_of
 from web.observation import method, request_id, route
 

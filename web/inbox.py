@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
-from flask_babel import ngettext
 from sqlalchemy.engine import Connection
 from werkzeug.datastructures import MultiDict
 
@@ -27,6 +26,8 @@ from engine.transfers import Transfer, Waiting
 from web.context import current_actor, now, reading, requires, transaction, xueji
 from web.errors import shown_again_by
 from web.flash import flash
+from web.gettext import gettext as _
+from web.gettext import ngettext
 from web.locales import message_of, moment_in_words, own_name, remedy_of
 from web.menus import open_steps, own_menus
 from web.paging import PAGE_SIZE, Page, page_number
@@ -83,6 +84,11 @@ class Listing:
             "late": "1" if self.late else "", "sort": self.sort, PARAMETER: self.search,
         }  # fmt: skip
         return {name: value for name, value in named.items() if value or (name == "menu" and value is not None)}
+
+    @property
+    def query(self) -> str:
+        """The same, as the end of an address."""
+        return f"?{urlencode(self.parameters)}" if self.parameters else ""
 
     @property
     def is_narrowed(self) -> bool:

@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 
 from engine import batches, cases, simulations, transfers
 from engine.cases import Incident
@@ -14,6 +13,7 @@ from engine.errors import N_
 from engine.permissions import may
 from web.context import current_actor, now, reading, requires, transaction, xueji
 from web.flash import flash
+from web.gettext import gettext as _
 from web.paging import COUNTED, PAGE_SIZE, Page, offset_of, page_number
 
 blueprint = Blueprint("incidents", __name__, url_prefix="/incidents")

@@ -7,10 +7,8 @@ from datetime import date, datetime
 from functools import wraps
 from typing import Any
 
-from babel.support import Translations
 from flask import Flask, g, request
-from flask_babel import Babel, format_date, format_datetime, get_locale, get_translations
-from flask_babel import gettext as _
+from flask_babel import Babel, format_date, format_datetime, get_locale
 from jinja2 import pass_context
 from markupsafe import Markup
 
@@ -18,6 +16,7 @@ from engine.errors import XuejiError
 from engine.registry.numbers import mask
 from engine.workdays import SHANGHAI
 from web.context import current_session, current_token, is_for_programs, settings
+from web.gettext import form_of, gettext
 
 LOCALES = {"zh_Hans_CN": "中文", "en": "English"}
 COOKIE = "locale"
@@ -42,9 +41,10 @@ def _asked_locale() -> str | None:
 
 def locale() -> str:
     """The reader's language, looked up once in a request: a page asks for it with every name."""
-    if "locale" not in g:
-        g.locale = str(get_locale())
-    found: str = g.locale
+    try:
+        found: str = g.locale
+    except AttributeError:
+        found = g.locale = str(get_locale())
     return found
 
 
@@ -78,7 +78,7 @@ def remedy_of(error: XuejiError) -> str:
 
 def day(value: date | datetime | None) -> str:
     """2026-09-22, for tables."""
-    return _local(value).strftime("%Y-%m-%d") if value else ""
+    return _local(value).isoformat()[:10] if value else ""
 
 
 def day_in_words(value: date | datetime | None) -> str:
@@ -118,7 +118,7 @@ def register(app: Flask) -> None:
     Babel(app, default_locale="en", default_translation_directories="translations", locale_selector=chosen_locale)
     # What the extension for translations adds to it.
     words: Any = app.jinja_env
-    words.install_gettext_callables(_gettext, _ngettext, newstyle=True)
+    words.install_gettext_callables(gettext, form_of, newstyle=True)
     # The extension would look `gettext` up for each word.
     app.jinja_env.globals["_"] = _word
     app.jinja_env.filters.update(date=day, datetime=moment, masked=mask)
@@ -129,31 +129,14 @@ def register(app: Flask) -> None:
     app.jinja_env.globals.update(own_name=own_name, is_english=is_english, locales=LOCALES, chosen_locale=chosen_locale)
 
 
-def _catalogue() -> Translations:
-    """The reader's, looked up once in a request: a page asks for a hundred words."""
-    if "catalogue" not in g:
-        g.catalogue = get_translations()
-    found: Translations = g.catalogue
-    return found
-
-
-def _gettext(text: str) -> str:
-    return _catalogue().ugettext(text)
-
-
 def _word(text: str, /, **values: Any) -> Markup:
     """A text of a template; what is put into it is escaped."""
-    found = Markup(_gettext(text))  # noqa: S704 — the texts are ours
+    found = Markup(gettext(text))  # noqa: S704 — the texts are ours
     return found % values if values else found
 
 
-def _ngettext(one: str, many: str, number: int) -> str:
-    return _catalogue().ungettext(one, many, number)
-
-
 def _filled(text: str, error: XuejiError) -> str:
-    translated = str(_(text))
-    return translated % error.values if error.values else translated
+    return gettext(text, **error.values)
 
 
 def _local(value: Any) -> Any:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 
 from engine import eventlog
 from engine.audit import Actor
 from engine.permissions import may
+from web.gettext import gettext as _
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 
 from engine import cases, transfers
 from engine.cases import Notice
@@ -16,6 +15,7 @@ from engine.registry import organisations
 from engine.transfers import Transfer
 from web.context import current_actor, now, reading, transaction
 from web.flash import flash
+from web.gettext import gettext as _
 from web.locales import label, own_name
 from web.paging import COUNTED, PAGE_SIZE, Page, offset_of, page_number
 from web.words import MESSAGES

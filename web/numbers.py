@@ -14,7 +14,6 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 
 from engine import eventlog, procedures, simulations
@@ -32,6 +31,7 @@ from engine.procedures import Version
 from engine.reports import side_of
 from engine.simulations import Simulation
 from web.context import current_actor, now, reading, requires, transaction, xueji
+from web.gettext import gettext as _
 from web.locales import locale
 
 blueprint = Blueprint("numbers", __name__, url_prefix="/numbers")

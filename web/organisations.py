@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 
 from engine.errors import XuejiError
 from engine.registry import classes, codes, divisions, organisations
@@ -12,6 +11,7 @@ from engine.registry.organisations import LEVELS, Organisation
 from web.context import current_actor, now, reading, requires, transaction
 from web.errors import shown_again_by
 from web.flash import flash
+from web.gettext import gettext as _
 from web.locales import own_name
 from web.paging import PAGE_SIZE, Page, offset_of, page_number
 from web.words import level as level_name

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
-from flask_babel import ngettext
-
 from engine.bpmn import expressions
 from engine.bpmn.changes import Aspect
 from engine.bpmn.graph import Described, Field, Lane, MessageFlow, Node, Pool
@@ -15,6 +12,8 @@ from engine.errors import N_, XuejiError
 from engine.procedures import Fact, Sentence, Version
 from web import words
 from web.forms import shown_when
+from web.gettext import gettext as _
+from web.gettext import ngettext
 from web.locales import label
 
 # What an element is, apart from the human steps, which are numbered.

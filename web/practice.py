@@ -10,7 +10,6 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, request, stream_with_context
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 
 from engine import eventlog, procedures
 from engine.bpmn.graph import Flow, Node
@@ -21,6 +20,7 @@ from engine.eventlog.replaying import FEWEST, MOST, Left, Times
 from engine.workdays import SHANGHAI
 from web.context import current_actor, now, reading, transaction, xueji
 from web.errors import shown_again_by
+from web.gettext import gettext as _
 from web.locales import label
 from web.words import STATES
 

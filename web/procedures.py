@@ -8,7 +8,6 @@ from typing import Any
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 
 from engine import cases, eventlog, procedures
@@ -22,6 +21,7 @@ from web import outline
 from web.context import current_actor, now, reading, requires, transaction
 from web.errors import shown_again_by
 from web.flash import flash
+from web.gettext import gettext as _
 from web.locales import day_in_words, label
 from web.practice import Seen, deviation_words, outcome_word
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 
 from engine import searches, transfers
@@ -24,6 +23,7 @@ from engine.workdays import SHANGHAI
 from web.context import current_actor, now, reading, requires, transaction
 from web.deadlines import deadline_of
 from web.errors import shown_again_by
+from web.gettext import gettext as _
 from web.locales import day, label, own, own_name
 from web.menus import query_words
 from web.paging import PAGE_SIZE, Page, page_number

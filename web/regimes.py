@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 
 from engine import procedures
 from engine.bpmn.graph import BASES
@@ -15,6 +14,7 @@ from engine.registry import divisions
 from web.context import current_actor, now, reading, requires, transaction
 from web.errors import shown_again_by
 from web.flash import flash
+from web.gettext import gettext as _
 from web.locales import label
 from web.words import basis_in_full, move
 

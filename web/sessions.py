@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Blueprint, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 
 from engine import accounts
 from engine.accounts import LoginRefused
@@ -26,6 +25,7 @@ from web.context import (
 )
 from web.errors import START, shown_again_by
 from web.flash import SWITCHED, flash
+from web.gettext import gettext as _
 from web.locales import COOKIE, LOCALES, own
 from web.words import duty
 

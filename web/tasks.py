@@ -8,7 +8,6 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 
 from engine import cases, inbox, metrics, transfers
@@ -24,6 +23,7 @@ from web.context import current_actor, now, reading, settings, transaction
 from web.deadlines import deadline_of
 from web.errors import shown_again_by
 from web.flash import flash
+from web.gettext import gettext as _
 from web.inbox import Listing
 from web.locales import day, day_in_words, is_english, label, locale, own
 from web.words import decided

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 
 from engine import accounts
 from web.context import current_actor, now, transaction
 from web.errors import shown_again_by
 from web.flash import flash
+from web.gettext import gettext as _
 from web.sessions import account
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")

@@ -8,7 +8,6 @@ from typing import Any
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from sqlalchemy.engine import Connection
 
 from engine import cases, inbox, procedures, trail, transfers
@@ -25,6 +24,7 @@ from web.context import current_actor, now, reading, requires, settings, transac
 from web.deadlines import calendar
 from web.errors import shown_again_by
 from web.flash import flash
+from web.gettext import gettext as _
 from web.locales import label, locale
 from web.menus import query_words
 from web.paging import COUNTED, PAGE_SIZE, Page, offset_of, page_number

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
-from flask_babel import gettext as _
 
 from engine.bpmn.graph import Node
 from engine.errors import N_
 from engine.registry import codes
+from web.gettext import gettext as _
 from web.locales import label, offer, own_name
 
 PARTIES = {

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from flask_babel import gettext as _
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, InstanceOf, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -21,6 +20,7 @@ from engine.db import LARGEST_ID, LARGEST_LONG_ID
 from engine.registry.organisations import Organisation
 from engine.registry.students import CheckFailure
 from web.deadlines import deadline_of
+from web.gettext import gettext as _
 
 Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 LongId = Annotated[int, Field(ge=1, le=LARGEST_LONG_ID)]
