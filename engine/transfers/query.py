@@ -80,9 +80,8 @@ def search(
     """
     require(actor, "query")
     matching = _matching(connection, actor, filters, at)
-    # Those that somebody has are nearly all among the newest, so they are counted from that end.
-    counted = _newest_first(matching) if _held(filters, at) else matching
-    return _page(connection, actor, matching, counted, filters.within, page, size)
+    whole = bool(_held(filters, at) or about_student(filters.name, filters.number))
+    return _page(connection, actor, matching, filters.within, page, size, whole=whole)
 
 
 def search_after(
@@ -101,8 +100,7 @@ def search_after(
 
 def started_by(connection: Connection, actor: Actor, *, page: int = 1, size: int = PAGE) -> Found:
     """我发起的: the transfers that the person started, newest first."""
-    matching = _started_by(actor)
-    return _page(connection, actor, matching, matching, None, page, size)
+    return _page(connection, actor, _started_by(actor), None, page, size)
 
 
 def started_by_after(
@@ -162,15 +160,25 @@ def _page(
     connection: Connection,
     actor: Actor,
     matching: sa.Select[Any],
-    counted: sa.Select[Any],
     seen_from: int | None,
     page: int,
     size: int,
+    *,
+    whole: bool = False,
 ) -> Found:
-    total = connection.scalar(sa.select(sa.func.count()).select_from(counted.limit(fixed(COUNTED + 1)).subquery())) or 0
-    page = max(page, 1)
-    ids = connection.scalars(_newest_first(matching).limit(fixed(size)).offset(fixed((page - 1) * size))).all()
-    return Found(_in_order(connection, actor, ids, seen_from), total, page, size)
+    """`whole`: whether all that match must be found before the newest are known. They are counted by the way then."""
+    first = (max(page, 1) - 1) * size
+    if whole and first + size <= COUNTED:
+        found = _newest_first(matching).limit(fixed(COUNTED + 1)).subquery()
+        counted = sa.select(found.c.case_id, sa.func.count().over().label("total"))
+        rows = connection.execute(_newest_first(counted).limit(fixed(size)).offset(fixed(first))).all()
+        if rows or not first:
+            ids, total = [row.case_id for row in rows], rows[0].total if rows else 0
+            return Found(_in_order(connection, actor, ids, seen_from), total, max(page, 1), size)
+    most = matching.limit(fixed(COUNTED + 1)).subquery()
+    total = connection.scalar(sa.select(sa.func.count()).select_from(most)) or 0
+    ids = list(connection.scalars(_newest_first(matching).limit(fixed(size)).offset(fixed(first))))
+    return Found(_in_order(connection, actor, ids, seen_from), total, max(page, 1), size)
 
 
 def _from(
@@ -225,20 +233,25 @@ def _matching(connection: Connection, actor: Actor, filters: Filters, at: dateti
     if filters.state:
         found = found.where(case_scope.c.state == fixed(filters.state))
     held = _held(filters, at)
-    if held:
-        found = found.where(case_scope.c.case_id.in_(sa.select(task.c.case_id).where(*held)))
-        if not filters.state and actor.organisation_level != "ministry":
-            # This narrows nothing, but a place has few of these. The ministry has all that anybody has.
-            found = found.where(case_scope.c.state.in_([fixed(state) for state in UNDER_WAY]))
-    else:
+    # The ministry sees all that anybody has.
+    whole = place == actor.organisation_id and actor.organisation_level == "ministry"
+    if not held:
         # Cases of plain procedures have no sides.
         found = found.where(sa.or_(case_scope.c.receiving, case_scope.c.releasing))
+    elif whole and not (filters.kind or filters.state):
+        found = sa.select(task.c.case_id).where(*held).distinct()
+    else:
+        found = found.where(case_scope.c.case_id.in_(sa.select(task.c.case_id).where(*held)))
+        if not (whole or filters.state or filters.holder_id):
+            # This narrows nothing, but a place has few of these.
+            found = found.where(case_scope.c.state.in_([fixed(state) for state in UNDER_WAY]))
+    case_id = found.selected_columns.case_id
     about = about_student(filters.name, filters.number)
     if filters.school_year is not None:
-        span, year = _in_school_year(connection, filters.school_year)
+        span, year = _in_school_year(connection, filters.school_year, case_id)
         found, about = found.where(*span), [*about, *year]
     if about:
-        found = found.where(case_scope.c.case_id.in_(sa.select(transfer.c.case_id).where(*about)))
+        found = found.where(case_id.in_(sa.select(transfer.c.case_id).where(*about)))
     return found
 
 
@@ -280,7 +293,7 @@ def _whose(about: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
 
 
 def _in_school_year(
-    connection: Connection, year: int
+    connection: Connection, year: int, case_id: sa.ColumnElement[int]
 ) -> tuple[list[sa.ColumnElement[bool]], list[sa.ColumnElement[bool]]]:
     """Conditions on the case: the span in which those of the year lie. On the transfer: the year, if others lie there.
 
@@ -292,7 +305,7 @@ def _in_school_year(
     first, last = spans.pop(year)
     mixed = any(begun <= last and first <= ended for begun, ended in spans.values())
     in_year = transfer.c.school_year == fixed(year)
-    return [case_scope.c.case_id.between(fixed(first), fixed(last))], [in_year] if mixed else []
+    return [case_id.between(fixed(first), fixed(last))], [in_year] if mixed else []
 
 
 def _spans(connection: Connection) -> dict[int, tuple[int, int]]:

@@ -493,6 +493,16 @@ def test_a_number_is_counted_exactly_up_to_a_bound_and_no_further(world, clock, 
     assert read(transfers.search, world.ministry_actors["operator"], Filters(), at=clock()).total == 4
 
 
+def test_beyond_that_bound_the_pages_go_on(world, clock, read, full, monkeypatch):
+    monkeypatch.setattr(query, "COUNTED", 1)
+    ministry = world.ministry_actors["operator"]
+
+    for filters in (Filters(), Filters(late=True), Filters(name=full[0].name)):
+        pages = (read(transfers.search, ministry, filters, at=clock(), page=n, size=1) for n in range(1, len(full) + 2))
+        expected = [fact.case_id for fact in full if fact.fits(filters, world.ministry, clock())]
+        assert [item.case_id for page in pages for item in page.transfers] == expected
+
+
 @contextmanager
 def statements(connection):
     """The texts of the statements that a block sends."""
