@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
+from pydantic_core import from_json, to_json
 from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
 
 from engine.wire import Wire
@@ -51,9 +52,15 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def _as_json(value: Any) -> str:
+    return to_json(value).decode()
+
+
 # Parameters are children's data; an error that is logged must not carry them. Transactions have always ended when their
 # connection is given back.
-_ALWAYS: dict[str, Any] = {"hide_parameters": True, "pool_reset_on_return": None}
+_ALWAYS: dict[str, Any] = {
+    "hide_parameters": True, "pool_reset_on_return": None, "json_serializer": _as_json, "json_deserializer": from_json
+}  # fmt: skip
 
 
 class Database:

@@ -255,7 +255,7 @@ def _in_charge(connection: Connection, actor: Actor) -> bool:
 _SCHOOL_BELOW = Prepared(
     sa.select(organisation.c.id)
     .where(organisation.c.parent_id == sa.bindparam("whose"), organisation.c.level == "school")
-    .limit(sa.literal_column("1"))
+    .limit(1)
 )
 
 

@@ -104,9 +104,10 @@ def settings() -> Settings:
 
 def now() -> datetime:
     """The request's time; the same for all it does."""
-    if "now" not in g:
-        g.now = xueji().application.clock()
-    instant: datetime = g.now
+    try:
+        instant: datetime = g.now
+    except AttributeError:
+        instant = g.now = xueji().application.clock()
     return instant
 
 

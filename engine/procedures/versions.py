@@ -209,7 +209,7 @@ NEWEST = (
     sa.select(procedure_version.c.id)
     .where(procedure_version.c.state == "deployed", procedure_version.c.effective_from <= sa.bindparam("at"))
     .order_by(procedure_version.c.effective_from.desc(), procedure_version.c.number.desc())
-    .limit(sa.literal_column("1"))
+    .limit(1)
 )
 _IN_FORCE = Prepared(
     NEWEST.where(

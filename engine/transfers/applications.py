@@ -535,7 +535,7 @@ _OPEN_TO = Prepared(
             sa.bindparam("of_case", type_=sa.Integer),
             sa.bindparam("on_receiving", type_=sa.Boolean),
             sa.bindparam("on_releasing", type_=sa.Boolean),
-            sa.literal_column("'pending'"),
+            sa.literal("pending"),
         )
         .where(_above.descendant_id == _of_school, _above.ancestor_id.not_in(_has_it))
         .order_by(_above.ancestor_id),
