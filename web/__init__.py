@@ -25,6 +25,7 @@ from web import (
     forms,
     frame,
     health,
+    ids,
     inbox,
     incidents,
     locales,
@@ -50,13 +51,12 @@ from web.context import Application, Xueji
 
 FEATURES = (
     health, sessions, tokens, inbox, batches, tasks, notices, applications, attachments, transfers, query, procedures,
-    compare,
-    incidents, accounts, organisations, calendar, regimes, audit, numbers, practice, api,
+    compare, incidents, accounts, organisations, calendar, regimes, audit, numbers, practice, api,
 )  # fmt: skip
 # The first one sees all that the others do.
 PARTS = (
     observation, locales, context, security, errors, assets, flash, frame, macros, menus, deadlines, forms, paging,
-    words, api,
+    words, ids,
 )  # fmt: skip
 
 

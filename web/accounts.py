@@ -14,6 +14,7 @@ from web.context import current_actor, now, reading, requires, transaction
 from web.errors import shown_again_by
 from web.flash import flash
 from web.gettext import gettext as _
+from web.ids import an_id
 from web.paging import PAGE_SIZE, Page, offset_of, page_number
 from web.searches import posted_search, recalled_search
 from web.words import duty, options
@@ -35,7 +36,7 @@ def people() -> ResponseReturnValue:
             current_actor(),
             text=values.get("text", ""),
             duty=request.args.get("duty") or None,
-            organisation_id=request.args.get("organisation", type=int),
+            organisation_id=request.args.get("organisation", type=an_id),
             limit=PAGE_SIZE,
             offset=offset_of(number),
         )
@@ -70,7 +71,7 @@ def add() -> ResponseReturnValue:
             current_actor(),
             form.get("login", ""),
             form.get("name", ""),
-            form.get("organisation_id", 0, type=int),
+            form.get("organisation_id", 0, type=an_id),
             form.get("duty", ""),
             at=now(),
             password_hash=password_hash,
@@ -93,7 +94,7 @@ def person(person_id: int, error: XuejiError | None = None) -> str:
 @requires("administer")
 @shown_again_by(person)
 def add_membership(person_id: int) -> ResponseReturnValue:
-    organisation_id = request.form.get("organisation_id", 0, type=int)
+    organisation_id = request.form.get("organisation_id", 0, type=an_id)
     with transaction() as connection:
         accounts.add_membership(
             connection, current_actor(), person_id, organisation_id, request.form.get("duty", ""), at=now()

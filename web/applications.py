@@ -15,8 +15,8 @@ from sqlalchemy.engine import Connection
 
 from engine import inbox, transfers
 from engine.bpmn.graph import Field, Node
-from engine.errors import N_, Invalid, XuejiError
-from engine.procedures import Regime, Rule, Version, regimes
+from engine.errors import N_, Invalid, NotFound, XuejiError
+from engine.procedures import NoneInForce, Regime, Rule, Version, regimes
 from engine.registry import divisions, organisations
 from engine.registry.classes import NoVacancy
 from engine.registry.lookups import StudentNotFound
@@ -347,15 +347,21 @@ class Row:
 
 
 def _rows(connection: Connection, found: list[Draft]) -> list[Row]:
-    forms = {
-        province: transfers.prepare(connection, current_actor(), province, at=now())
-        for province in {draft.origin_province for draft in found}
-    }
+    forms = {province: _form_for(connection, province) for province in {draft.origin_province for draft in found}}
     rows = []
     for draft in found:
-        bound = forms[draft.origin_province].bound(draft.values)
+        form = forms[draft.origin_province]
+        bound = form.bound(draft.values) if form else {}
         rows.append(Row(draft, bound.get("student.name") or "", next((bound[n] for n in NUMBERS if bound.get(n)), "")))
     return rows
+
+
+def _form_for(connection: Connection, province: str) -> Application | None:
+    """None where there is no procedure for the province at present: the list of drafts is still shown."""
+    try:
+        return transfers.prepare(connection, current_actor(), province, at=now())
+    except (NotFound, NoneInForce):
+        return None
 
 
 def _keep(connection: Connection, entries: Entries) -> None:

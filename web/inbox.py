@@ -28,6 +28,7 @@ from web.errors import shown_again_by
 from web.flash import flash
 from web.gettext import gettext as _
 from web.gettext import ngettext
+from web.ids import an_id
 from web.locales import message_of, moment_in_words, own_name, remedy_of
 from web.menus import open_steps, own_menus
 from web.paging import PAGE_SIZE, Page, page_number
@@ -68,7 +69,7 @@ class Listing:
         return cls(
             menu=asked.get("menu"),
             step=asked.get("step", ""),
-            school=asked.get("school", type=int),
+            school=asked.get("school", type=an_id),
             region=region if divisions.exists(region) else "",
             late=bool(asked.get("late")),
             sort=sort if sort in SORTS else "",

@@ -16,6 +16,7 @@ from engine.transfers import Transfer
 from web.context import current_actor, now, reading, transaction
 from web.flash import flash
 from web.gettext import gettext as _
+from web.ids import a_long_id
 from web.locales import label, own_name
 from web.paging import COUNTED, PAGE_SIZE, Page, offset_of, page_number
 from web.words import MESSAGES
@@ -80,7 +81,7 @@ def page() -> ResponseReturnValue:
 def read() -> ResponseReturnValue:
     """Mark one notice as read, or all of them."""
     with transaction() as connection:
-        cases.read_notices(connection, current_actor(), request.form.get("notice", type=int), at=now())
+        cases.read_notices(connection, current_actor(), request.form.get("notice", type=a_long_id), at=now())
     if "notice" not in request.form:
         flash(_("All notices have been marked as read."))
     back: dict[str, Any] = request.args.to_dict()

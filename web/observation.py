@@ -28,7 +28,7 @@ def request_id() -> str:
 
 
 def route() -> str:
-    """The rule that the address fits, for example /tasks/<int:task_id>; empty where there is none."""
+    """The rule that the address fits, for example /tasks/<long:task_id>; empty where there is none."""
     return request.url_rule.rule if request.url_rule else ""
 
 

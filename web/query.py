@@ -24,6 +24,7 @@ from web.context import current_actor, now, reading, requires, transaction
 from web.deadlines import deadline_of
 from web.errors import shown_again_by
 from web.gettext import gettext as _
+from web.ids import an_id
 from web.locales import day, label, own, own_name
 from web.menus import query_words
 from web.paging import PAGE_SIZE, Page, page_number
@@ -52,7 +53,7 @@ class Asked:
     @classmethod
     def read(cls, connection: Connection, actor: Actor) -> Asked:
         """Raises `SearchForgotten` for a search that is not kept any more, `NotFound` for a place elsewhere."""
-        within = request.args.get("within", type=int)
+        within = request.args.get("within", type=an_id)
         if within is not None:
             organisations.require_jurisdiction(connection, actor, within)
         plain = {name: request.args.get(name, "") for name in PLAIN}

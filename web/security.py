@@ -11,7 +11,7 @@ from markupsafe import Markup
 from werkzeug.exceptions import BadRequest
 
 from engine.errors import N_, XuejiError
-from web.context import is_by_token, is_for_programs, session_token, settings
+from web.context import current_session, is_by_token, is_for_programs, session_token, settings
 
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "X-CSRF-Token"
@@ -93,7 +93,7 @@ def _refuse_nul() -> None:
 
 
 def _check_csrf() -> None:
-    if request.method in SAFE_METHODS or is_by_token():
+    if request.method in SAFE_METHODS or is_by_token() or (is_for_programs() and current_session() is None):
         return
     given = request.headers.get(CSRF_HEADER) or request.form.get(CSRF_FIELD, "")
     if not hmac.compare_digest(given.encode(), csrf_token().encode()):

@@ -26,6 +26,7 @@ from web.context import (
 from web.errors import START, shown_again_by
 from web.flash import SWITCHED, flash
 from web.gettext import gettext as _
+from web.ids import an_id
 from web.locales import COOKIE, LOCALES, own
 from web.words import duty
 
@@ -85,7 +86,7 @@ def log_out() -> ResponseReturnValue:
 
 @blueprint.post("/switch")
 def switch() -> ResponseReturnValue:
-    membership_id = request.form.get("membership_id", 0, type=int)
+    membership_id = request.form.get("membership_id", 0, type=an_id)
     with transaction() as connection:
         actor = accounts.switch_membership(connection, own_session(), membership_id, at=now())
         office = organisations.get(connection, actor.organisation_id or 0)

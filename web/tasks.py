@@ -95,7 +95,7 @@ class Sheet:
         return found
 
 
-@blueprint.get("/tasks/<int:task_id>")
+@blueprint.get("/tasks/<long:task_id>")
 def page(task_id: int, error: XuejiError | None = None) -> ResponseReturnValue:
     """A task of the actor's organisation, open or over. Looking at the full student is logged."""
     actor, listing = current_actor(), _listing()
@@ -126,7 +126,7 @@ def page(task_id: int, error: XuejiError | None = None) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/tasks/<int:task_id>")
+@blueprint.post("/tasks/<long:task_id>")
 @shown_again_by(page)
 def complete(task_id: int) -> ResponseReturnValue:
     """Complete a task, say what became of it, and open the next one of the same step in the actor's list.

@@ -10,6 +10,7 @@ from web.context import current_actor, now, transaction
 from web.errors import shown_again_by
 from web.flash import flash
 from web.gettext import gettext as _
+from web.ids import an_id
 from web.sessions import account
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
@@ -24,14 +25,14 @@ def make() -> ResponseReturnValue:
             connection,
             current_actor(),
             request.form.get("name", ""),
-            request.form.get("membership_id", 0, type=int),
-            request.form.get("days", 0, type=int),
+            request.form.get("membership_id", 0, type=an_id),
+            request.form.get("days", 0, type=an_id),
             at=now(),
         )
     return account(made=secret), 201
 
 
-@blueprint.post("/<int:token_id>")
+@blueprint.post("/<id:token_id>")
 def revoke(token_id: int) -> ResponseReturnValue:
     with transaction() as connection:
         accounts.revoke_token(connection, current_actor(), token_id, at=now())

@@ -24,6 +24,10 @@ DEFAULT_MAX_LENGTH = 500
 Values = dict[str, Any]
 
 
+class Exact(dict[str, Any]):
+    """Entries that are all meant for the form, as programs send them: one that it does not ask for may be a slip."""
+
+
 class FieldError(XuejiError):
     """What is wrong with one field."""
 
@@ -35,6 +39,9 @@ def check(fields: Sequence[Field], raw: Mapping[str, Any]) -> Values:
     """The form's values by field id. Raises `Invalid` whose `fields` say what is wrong with each."""
     values: Values = {}
     errors: dict[str, XuejiError] = {}
+    if isinstance(raw, Exact):
+        unknown = raw.keys() - {field.id for field in fields}
+        errors = {name: FieldError(N_("There is no entry of this name.")) for name in sorted(unknown)}
     for field in fields:
         try:
             values[field.id] = _value(field, raw.get(field.id))

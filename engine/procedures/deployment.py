@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from engine.procedures.lifecycle import heir, standings
 from engine.procedures.rulebook import regimes, rules
 from engine.procedures.tables import TRANSFER, procedure_version, regime, regime_rule
 from engine.procedures.versions import Version, load
+
+# A date beyond it is a slip, and the end of all dates can not be shown in China's time.
+_FURTHEST = timedelta(days=3653)
 
 
 class NotDeployable(Invalid):
@@ -167,13 +170,13 @@ def deploy(
     """Put a draft into force, now or from a later instant. New cases start under it; running ones finish under theirs.
 
     Raises `NotDeployable` with its findings, `DoesNotFit` if a transfer between it and another regime could wait for
-    ever, `Conflict` if it is no draft any more, `Invalid` for a date in the past.
+    ever, `Conflict` if it is no draft any more, `Invalid` for a date in the past or too far ahead.
     """
     version, state = _change(connection, actor, version_id)
     if state != "draft":
         raise Conflict(N_("Only a draft can be deployed."), remedy=N_("Look at its present state."))
     effective_from = effective_from or at
-    refuse(effective_from=N_("A version can not come into force in the past.") if effective_from < at else "")
+    refuse(effective_from=_wrong_day(effective_from, at))
     found = version.findings()
     if checks.blocks(found):
         raise NotDeployable(found)
@@ -184,6 +187,12 @@ def deploy(
         before={"state": "draft"}, after={"state": "deployed", "effective_from": effective_from.isoformat()},
     )  # fmt: skip
     return version
+
+
+def _wrong_day(effective_from: datetime, at: datetime) -> str:
+    if effective_from < at:
+        return N_("A version can not come into force in the past.")
+    return N_("Choose a day in the next ten years.") if effective_from - at > _FURTHEST else ""
 
 
 def _refuse_unfit(connection: Connection, version: Version, *, at: datetime) -> None:

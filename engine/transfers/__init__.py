@@ -31,6 +31,7 @@ from engine.transfers.attachments import (
 )
 from engine.transfers.choices import Choice, fitting, provinces, regions
 from engine.transfers.drafts import (
+    LONGEST_REASON,
     AlreadyDeclined,
     AlreadyStarted,
     Draft,
@@ -72,12 +73,12 @@ from engine.transfers.views import (
 from engine.transfers.waiting import Waiting, waiting_where
 
 __all__ = [
-    "STATES", "Ahead", "AlreadyDeclined", "AlreadyHere", "AlreadyStarted", "Application", "Attachment",
-    "BadAttachment", "CheckFailed", "Choice", "Closed", "DataDiffer", "Draft", "DraftChanged", "Ended", "Entry",
-    "Filters", "Found", "Hold", "Holding", "NotWithdrawable", "NumberCheck", "SchoolClosed", "TooLate",
-    "TooManyToExport", "Transfer", "Waiting", "ahead", "apply", "attach", "attachment_name", "by_number",
-    "check_number", "decline", "differences", "discard", "draft", "drafts_of_school", "examine", "export", "fitting",
-    "forget_drafts", "forget_orphans", "get", "history", "holdings", "is_party", "look_up", "looked_up",
+    "LONGEST_REASON", "STATES", "Ahead", "AlreadyDeclined", "AlreadyHere", "AlreadyStarted", "Application",
+    "Attachment", "BadAttachment", "CheckFailed", "Choice", "Closed", "DataDiffer", "Draft", "DraftChanged",
+    "Ended", "Entry", "Filters", "Found", "Hold", "Holding", "NotWithdrawable", "NumberCheck", "SchoolClosed",
+    "TooLate", "TooManyToExport", "Transfer", "Waiting", "ahead", "apply", "attach", "attachment_name", "by_number",
+    "check_number", "decline", "differences", "discard", "draft", "drafts_of_school", "examine", "export",
+    "fitting", "forget_drafts", "forget_orphans", "get", "history", "holdings", "is_party", "look_up", "looked_up",
     "may_withdraw", "new_uid", "open_attachment", "prepare", "provinces", "regions", "register", "ribbon",
     "save_draft", "school_years", "search", "search_after", "shown", "shown_all", "stands_against", "start",
     "started_by", "started_by_after", "summaries", "view_record", "view_student", "waiting_where", "withdraw",

@@ -53,7 +53,8 @@ class AlreadyHere(Conflict):
 class CheckFailed(Conflict):
     """What the real system would refuse later. `failures` say what and how to mend it, and are its causes."""
 
-    code = "check_failed"
+    # Of one that was raised it is the first failure's.
+    code = ", ".join(students.FAILURES)
     message = N_("This student can not be transferred now.")
     remedy = N_("See the reasons; the application is kept as a draft.")
 
@@ -371,11 +372,15 @@ def examine(
     at: datetime,
     per_hour: int,
     draft: str | None = None,
+    draft_revision: int | None = None,
 ) -> tuple[Application, Values, Summary]:
-    """The first half of `apply`: what stays kept and logged, and what `start` needs."""
+    """The first half of `apply`: what stays kept and logged, and what `start` needs.
+
+    With a `draft_revision` only if the draft still is the one that was read: else it raises `DraftChanged`.
+    """
     if draft is not None:
         with database.transaction() as connection:
-            drafts.save_draft(connection, actor, origin_province, entered, uid=draft, at=at)
+            drafts.save_draft(connection, actor, origin_province, entered, uid=draft, revision=draft_revision, at=at)
     with database.transaction() as connection:
         application = prepare(connection, actor, origin_province, at=at)
         if application.closed:

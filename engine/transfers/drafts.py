@@ -20,6 +20,7 @@ from engine.accounts import person
 from engine.audit import Actor
 from engine.bpmn.forms import FieldError
 from engine.errors import N_, Conflict, Invalid, NotFound
+from engine.registry import divisions
 from engine.transfers.tables import application_draft, transfer
 
 # Children's data are not kept for nothing: a draft that nobody touches for a term goes, a refusal after a school year.
@@ -90,15 +91,19 @@ def save_draft(
     """Keep what has been entered so far, unchecked; of two people at one draft the later has the last word.
 
     Unless it names the `revision` that it has read: then it must still be that one. Answers the draft's uid. Raises
-    `NotFound` for another school's draft, `AlreadyStarted`, `AlreadyDeclined`, `DraftChanged`.
+    `NotFound` for another school's draft, `AlreadyStarted`, `AlreadyDeclined`, `DraftChanged`, and `Invalid` for a
+    province that there is not, since its form could never be shown.
     """
     permissions.require(actor, "start_transfer")
+    if origin_province not in {province.code for province in divisions.children()}:
+        raise Invalid(fields={"origin": FieldError(N_("Choose one of the values given."))})
     uid = uid or new_uid()
     values = {
-        "values": dict(entered), "origin_province": origin_province, "person_id": actor.person_id, "saved_at": at,
+        "values": {name: _as_text(value) for name, value in entered.items()}, "origin_province": origin_province,
+        "person_id": actor.person_id, "saved_at": at,
     }  # fmt: skip
     if revision is not None:
-        if not _change_open(connection, actor, uid, values, application_draft.c.revision == revision):
+        if not _change_open(connection, actor, uid, values, revision):
             raise _why_changed(connection, actor, uid)
         return uid
     kept = _change_open(connection, actor, uid, values) or _insert(connection, actor, uid, values)
@@ -108,13 +113,18 @@ def save_draft(
     return uid
 
 
+def _as_text(entry: Any) -> str:
+    """As a form would have sent it: programs may send numbers, yes or no, and nothing."""
+    return "" if entry is None else str(entry).lower() if isinstance(entry, bool) else str(entry)
+
+
 def _change_open(
-    connection: Connection, actor: Actor, uid: str, values: Mapping[str, Any], *conditions: sa.ColumnElement[bool]
+    connection: Connection, actor: Actor, uid: str, values: Mapping[str, Any], revision: int | None = None
 ) -> bool:
     columns = application_draft.c
     changed = connection.scalar(
         application_draft.update()
-        .where(columns.uid == uid, _own(actor), columns.state == "open", *conditions)
+        .where(*_open(actor, uid, revision))
         .values({**values, "revision": columns.revision + 1})
         .returning(columns.id)
     )
@@ -185,10 +195,13 @@ def _drafts(connection: Connection, actor: Actor, condition: sa.ColumnElement[bo
     ]  # fmt: skip
 
 
-def decline(connection: Connection, actor: Actor, uid: str, reason: str, *, at: datetime) -> None:
+def decline(
+    connection: Connection, actor: Actor, uid: str, reason: str, *, revision: int | None = None, at: datetime
+) -> None:
     """不予接收: the application is closed with its reason, and no case arises.
 
-    Raises `Invalid` without a reason, and as `draft` does.
+    With a `revision`, only if it still is the one that was read. Raises `Invalid` without a reason, and as `save_draft`
+    does.
     """
     reason = reason.strip()
     if not reason:
@@ -203,7 +216,7 @@ def decline(connection: Connection, actor: Actor, uid: str, reason: str, *, at: 
                 )
             }
         )
-    _close(connection, actor, uid, {"state": "declined", "decline_reason": reason}, at=at)
+    _close(connection, actor, uid, {"state": "declined", "decline_reason": reason}, revision, at=at)
 
 
 def start_draft(connection: Connection, actor: Actor, uid: str, *, at: datetime) -> None:
@@ -220,29 +233,35 @@ def started(connection: Connection, uid: str, case_id: int) -> None:
     connection.execute(application_draft.update().where(application_draft.c.uid == uid).values(case_id=case_id))
 
 
-def discard(connection: Connection, actor: Actor, uid: str, *, at: datetime) -> None:
-    """Delete a draft that is not wanted any more. Raises as `draft` does."""
+def discard(connection: Connection, actor: Actor, uid: str, *, revision: int | None = None, at: datetime) -> None:
+    """Delete a draft that is not wanted any more. Raises as `decline` does."""
     permissions.require(actor, "start_transfer")
     gone = connection.scalar(
-        application_draft.delete()
-        .where(application_draft.c.uid == uid, _own(actor), application_draft.c.state == "open")
-        .returning(application_draft.c.id)
+        application_draft.delete().where(*_open(actor, uid, revision)).returning(application_draft.c.id)
     )
     if gone is None:
-        raise _why_closed(connection, actor, uid)
+        raise _why_changed(connection, actor, uid)
     audit.record(connection, actor, "application.discarded", "application", gone, at=at)
 
 
-def _close(connection: Connection, actor: Actor, uid: str, values: Mapping[str, Any], *, at: datetime) -> None:
+def _close(
+    connection: Connection,
+    actor: Actor,
+    uid: str,
+    values: Mapping[str, Any],
+    revision: int | None = None,
+    *,
+    at: datetime,
+) -> None:
     permissions.require(actor, "start_transfer")
     closed = connection.scalar(
         application_draft.update()
-        .where(application_draft.c.uid == uid, _own(actor), application_draft.c.state == "open")
+        .where(*_open(actor, uid, revision))
         .values({**values, "person_id": actor.person_id, "saved_at": at})
         .returning(application_draft.c.id)
     )
     if closed is None:
-        raise _why_closed(connection, actor, uid)
+        raise _why_changed(connection, actor, uid)
     audit.record(connection, actor, f"application.{values['state']}", "application", closed, at=at)
 
 
@@ -251,6 +270,13 @@ def forget_drafts(connection: Connection, *, at: datetime) -> None:
     columns = application_draft.c
     for state, kept_for in (("open", _OPEN_FOR), ("declined", _DECLINED_FOR), ("started", _DECLINED_FOR)):
         connection.execute(application_draft.delete().where(columns.state == state, columns.saved_at < at - kept_for))
+
+
+def _open(actor: Actor, uid: str, revision: int | None) -> list[sa.ColumnElement[bool]]:
+    """The open draft of this name, of any revision or of the one that was read."""
+    columns = application_draft.c
+    read = [] if revision is None else [columns.revision == revision]
+    return [columns.uid == uid, _own(actor), columns.state == "open", *read]
 
 
 def _own(actor: Actor) -> sa.ColumnElement[bool]:

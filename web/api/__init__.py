@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Flask, current_app
+from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
-from werkzeug.routing import IntegerConverter, Map
 
-from engine.db import LARGEST_ID, LARGEST_LONG_ID
 from web.api import (
     account,
     applications,
@@ -38,21 +36,3 @@ def description() -> ResponseReturnValue:
         made["api"] = document.describe(current_app)
     description: dict[str, Any] = made["api"]
     return description
-
-
-def register(app: Flask) -> None:
-    app.url_map.converters.update({"id": _Id, "long": _LongId})
-
-
-class _Id(IntegerConverter):
-    """An id as most tables have them. Anything larger is nobody's, and no database has to be asked."""
-
-    def __init__(self, map: Map) -> None:
-        super().__init__(map, max=LARGEST_ID)
-
-
-class _LongId(IntegerConverter):
-    """An id of the tables that grow by each step."""
-
-    def __init__(self, map: Map) -> None:
-        super().__init__(map, max=LARGEST_LONG_ID)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from flask import Blueprint, url_for
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from sqlalchemy.engine import Connection
 
 from engine import inbox, procedures, transfers
@@ -26,6 +26,7 @@ from web.api.shapes import (
     Form,
     Province,
     Reason,
+    Revision,
     Sent,
     SentForm,
     Shape,
@@ -225,7 +226,7 @@ def attach(connection: Connection, body: Attaching) -> tuple[Attached, str]:
 
 
 @blueprint.get("/attachments/<uid>")
-@writes(keyed=False, media_type="application/octet-stream")
+@writes(keyed=False, media_type="application/pdf", also=("image/png", "image/jpeg"))
 def attachment(connection: Connection, uid: str) -> Content:
     """A file, for the side that attached it, in the media type it has. Each look is logged."""
     found = transfers.open_attachment(connection, current_actor(), uid, at=now())
@@ -263,26 +264,42 @@ class DraftShape(Shape):
         )
 
 
-class Saving(Entered):
-    """An application as far as it has been filled in; nothing of it is checked."""
+# What may have become of a draft meanwhile.
+_CHANGED = (transfers.DraftChanged, transfers.AlreadyStarted, transfers.AlreadyDeclined)
 
-    revision: Annotated[int, Field(ge=1)] | None = None
+
+class Saving(Entered):
+    """An application as far as it has been filled in; nothing of it is checked, and what is entered is kept as text."""
+
+    revision: Revision | None = None
     """Of the draft as it was read; a draft that somebody has saved meanwhile is not overwritten."""
 
 
 class Declining(Sent):
-    reason: Text
+    reason: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=transfers.LONGEST_REASON)]
+    revision: Revision | None = None
+    """Of the draft as it was read."""
+
+
+class Discarding(Sent):
+    revision: Revision | None = None
+    """Of the draft as it was read."""
+
+
+class Asked(Sent):
+    state: Literal["open", "declined"] = "open"
 
 
 @blueprint.get("/drafts")
 @reads(requires="start_transfer")
-def drafts(connection: Connection) -> list[DraftShape]:
-    """The school's applications that have not been saved yet, newest first."""
-    return [DraftShape.of(found) for found in transfers.drafts_of_school(connection, current_actor())]
+def drafts(connection: Connection, query: Asked) -> list[DraftShape]:
+    """The school's applications that have not been saved yet, or those that it has declined; newest first."""
+    found = transfers.drafts_of_school(connection, current_actor(), state=query.state)
+    return [DraftShape.of(each) for each in found]
 
 
 @blueprint.post("/drafts")
-@writes(status=201, requires="start_transfer")
+@writes(status=201, requires="start_transfer", raises=(Invalid,))
 def new_draft(connection: Connection, body: Entered) -> tuple[DraftShape, str]:
     """Keep what has been entered so far."""
     uid = transfers.save_draft(connection, current_actor(), body.origin, body.values, at=now())
@@ -297,9 +314,10 @@ def draft(connection: Connection, uid: str) -> DraftShape:
 
 
 @blueprint.put("/drafts/<uid>")
-@writes(requires="start_transfer", raises=(transfers.DraftChanged, transfers.AlreadyStarted, transfers.AlreadyDeclined))
+@writes(requires="start_transfer", raises=(*_CHANGED, Invalid))
 def save_draft(connection: Connection, uid: str, body: Saving) -> DraftShape:
     """Keep what has been entered so far in its place."""
+    _draft(connection, uid)
     transfers.save_draft(
         connection, current_actor(), body.origin, body.values, uid=uid, revision=body.revision, at=now()
     )
@@ -307,17 +325,17 @@ def save_draft(connection: Connection, uid: str, body: Saving) -> DraftShape:
 
 
 @blueprint.delete("/drafts/<uid>")
-@writes(status=204, requires="start_transfer", raises=(transfers.AlreadyStarted, transfers.AlreadyDeclined))
-def discard_draft(connection: Connection, uid: str) -> None:
+@writes(status=204, requires="start_transfer", raises=_CHANGED)
+def discard_draft(connection: Connection, uid: str, query: Discarding) -> None:
     """Delete a draft that is not wanted any more."""
-    transfers.discard(connection, current_actor(), uid, at=now())
+    transfers.discard(connection, current_actor(), uid, revision=query.revision, at=now())
 
 
 @blueprint.post("/drafts/<uid>/declined")
-@writes(status=204, requires="start_transfer", raises=(transfers.AlreadyStarted, transfers.AlreadyDeclined, Invalid))
+@writes(status=204, requires="start_transfer", raises=(*_CHANGED, Invalid))
 def decline(connection: Connection, uid: str, body: Declining) -> None:
     """不予接收: the school does not accept the student. The application is closed, and no case arises."""
-    transfers.decline(connection, current_actor(), uid, body.reason, at=now())
+    transfers.decline(connection, current_actor(), uid, body.reason, revision=body.revision, at=now())
 
 
 def _draft(connection: Connection, uid: str) -> DraftShape:
@@ -331,7 +349,10 @@ class Applying(Entered):
     """An application to be saved."""
 
     draft: Uid | None = None
-    """The draft that it has been; it becomes one case at most, however often it is sent."""
+    """The draft that it has been; what is sent is kept in it first, whatever becomes of the application. It becomes one
+    case at most, however often it is sent."""
+    draft_revision: Revision | None = None
+    """Of the draft as it was read; what somebody else has saved meanwhile is not overwritten."""
 
 
 class Started(Completed):
@@ -351,6 +372,7 @@ def _examine(body: Applying) -> dict[str, Any]:
         at=now(),
         per_hour=settings().lookups_per_hour,
         draft=body.draft,
+        draft_revision=body.draft_revision,
     )
     return {"examined": examined}
 
@@ -362,8 +384,7 @@ def _examine(body: Applying) -> dict[str, Any]:
     before=_examine,
     raises=(
         Invalid, transfers.DataDiffer, StudentNotFound, transfers.CheckFailed, NoVacancy, transfers.AlreadyHere,
-        transfers.Closed, TooManyLookUps, transfers.AlreadyStarted, transfers.AlreadyDeclined, procedures.NoneInForce,
-        transfers.SchoolClosed,
+        transfers.Closed, TooManyLookUps, *_CHANGED, procedures.NoneInForce, transfers.SchoolClosed,
     ),
 )  # fmt: skip
 def start(connection: Connection, body: Applying, examined: Any) -> tuple[Started, str]:

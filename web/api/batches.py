@@ -10,6 +10,7 @@ from pydantic import Field
 from sqlalchemy.engine import Connection
 
 from engine import batches, inbox
+from engine.db import LARGEST_ID
 from engine.errors import Invalid
 from engine.inbox import MOST_AT_ONCE
 from web.api import cursors
@@ -86,7 +87,7 @@ def begin(connection: Connection, body: Beginning) -> tuple[BatchShape, str]:
 @reads(requires="work", raises=(cursors.BadCursor,))
 def begun(connection: Connection, query: Paged) -> Listed[BatchShape]:
     """The person's own batches in this organisation, newest first."""
-    after = cursors.read(query, "batch", int)
+    after = cursors.read(query, "batch", LARGEST_ID)
     found = batches.begun_by(connection, current_actor(), after=after[0] if after else None, size=query.limit + 1)
     return cursors.listed(found, query, BatchShape.of, "batch", lambda batch: [batch.id])
 
@@ -102,7 +103,7 @@ def batch(connection: Connection, batch_id: int) -> BatchShape:
 @reads(requires="work", raises=(cursors.BadCursor,))
 def results(connection: Connection, batch_id: int, query: Results) -> Listed[Result]:
     """What became of each task, in the order in which they were sent."""
-    after = cursors.read(query, "position", int)
+    after = cursors.read(query, "position", LARGEST_ID)
     found = batches.items(
         connection,
         current_actor(),

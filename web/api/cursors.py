@@ -9,15 +9,16 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from engine.db import LARGEST_LONG_ID
 from engine.errors import N_, Invalid
 from engine.keyset import Place
 from web.api.shapes import Listed, Paged
 
 Row = TypeVar("Row")
+# Of a part of a place: an instant, or a number up to this one.
+Kind = type[datetime] | int
 
 
 class BadCursor(Invalid):
@@ -50,8 +51,10 @@ def write(order: str, place: Place) -> str:
     return base64.urlsafe_b64encode(json.dumps([order, *parts]).encode()).decode().rstrip("=")
 
 
-def read(asked: Paged, order: str, *kinds: type) -> Place | None:
+def read(asked: Paged, order: str, *kinds: Kind) -> Place | None:
     """The place that a cursor stands for, of values of these kinds; None at the beginning. Raises `BadCursor`.
+
+    A number's kind is the largest that its column holds: `LARGEST_ID`, `LARGEST_LONG_ID`.
 
     A time may be missing: what has no due date comes last.
     """
@@ -62,16 +65,16 @@ def read(asked: Paged, order: str, *kinds: type) -> Place | None:
         if named != order:
             raise BadCursor
         return [_value(part, kind) for part, kind in zip(parts, kinds, strict=True)]
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, OverflowError, binascii.Error):
         raise BadCursor from None
 
 
-def _value(part: Any, kind: type) -> Any:
-    if kind is datetime:
-        moment = None if part is None else datetime.fromisoformat(part)
-        if moment is not None and moment.tzinfo is None:
+def _value(part: Any, kind: Kind) -> Any:
+    if isinstance(kind, int):
+        if type(part) is not int or not 0 <= part <= kind:
             raise BadCursor
-        return moment
-    if type(part) is not int or not 0 <= part <= LARGEST_LONG_ID:
+        return part
+    moment = None if part is None else datetime.fromisoformat(part)
+    if moment is not None and moment.tzinfo is None:
         raise BadCursor
-    return part
+    return moment and moment.astimezone(UTC)

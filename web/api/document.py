@@ -15,10 +15,11 @@ from werkzeug.routing import Rule
 
 from engine.db import LARGEST_ID, LARGEST_LONG_ID
 from engine.errors import Forbidden, NotFound, XuejiError
-from web.api.endpoints import FORM, JSON, KEY_HEADER, LONGEST_KEY, Content, Endpoint
+from web.api.endpoints import FORM, JSON, KEY_HEADER, LONGEST_KEY, BadKey, Content, Endpoint
 from web.api.shapes import SentForm, Shape
-from web.context import TokenRefused, TokenRequired
+from web.context import PasswordTemporary, TokenRefused, TokenRequired
 from web.errors import TooLarge, Unavailable, Unexpected, Unreadable, WrongMediaType
+from web.security import StaleForm
 
 VERSION = "1.0.0"
 PREFIX = "/api/v1"
@@ -169,7 +170,7 @@ def _responses(rule: Rule, endpoint: Endpoint, schemas: _Schemas) -> dict[str, A
     success: dict[str, Any] = {"description": HTTPStatus(endpoint.status).phrase}
     shape = _shape(endpoint.answer)
     if shape is Content:
-        success["content"] = {endpoint.media_type: {"schema": _BINARY}}
+        success["content"] = {media: {"schema": _BINARY} for media in (endpoint.media_type, *endpoint.also)}
     elif shape is not type(None):
         success["content"] = {JSON: {"schema": schemas.reference(shape)}}
         success["content"] |= {media: {"schema": _BINARY} for media in endpoint.also}
@@ -188,16 +189,19 @@ def _shape(answer: Any) -> Any:
 
 def _errors(rule: Rule, endpoint: Endpoint) -> dict[str, Any]:
     raised: list[type[XuejiError]] = [Unreadable, TokenRequired, TokenRefused, Forbidden, *endpoint.raises]
-    raised += [Unexpected, Unavailable]
+    raised += [PasswordTemporary, Unexpected, Unavailable]
     if rule.arguments or endpoint.writes:
         raised.append(NotFound)
     if endpoint.body:
         raised += [WrongMediaType, TooLarge]
+    if endpoint.writes:
+        raised.append(StaleForm)
+    if endpoint.keyed:
+        raised.append(BadKey)
     by_status: dict[int, dict[str, str]] = {}
     for error in raised:
         by_status.setdefault(error.status, {})[error.code] = error.message
-    if endpoint.body or endpoint.query or endpoint.keyed:
-        by_status.setdefault(422, {}).setdefault("invalid", "Some entries need another look.")
+    by_status.setdefault(422, {}).setdefault("invalid", "Some entries need another look.")
     content = {JSON: {"schema": {"$ref": REFERENCE.format(model="Error")}}}
     return {
         str(status): {

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from functools import wraps
 from hashlib import sha256
 from inspect import signature
+from io import BytesIO
 from typing import Any, get_type_hints
 
-from flask import Response, request
+from flask import Response, request, send_file
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
@@ -78,6 +79,7 @@ class Endpoint:
 
     def given(self, path: dict[str, Any]) -> dict[str, Any]:
         """The view's arguments beside its connection. Raises `Invalid`, `Unreadable`, `WrongMediaType`."""
+        _refuse_slips(has_query=self.query is not None)
         if self.query:
             path["query"] = _checked(self.query.model_validate, request.args.to_dict())
         if self.body:
@@ -141,11 +143,15 @@ def writes(
             _permit(endpoint)
             given = endpoint.given(path)
             asked = _keyed(given) if keyed else None
-            if asked and before:
-                with reading() as connection:
-                    if answered := idempotency.answered(connection, current_actor(), asked):
-                        return _response(answered)
-            further = before(**given) if before else {}
+            if asked and before and (answered := _answered(asked)):
+                return _response(answered)
+            try:
+                further = before(**given) if before else {}
+            except XuejiError:
+                # What stands against it may be that the same request, sent at the same time, has done it.
+                if asked and (answered := _answered(asked)):
+                    return _response(answered)
+                raise
             with transaction() as connection:
                 if asked and (answered := idempotency.take(connection, current_actor(), asked, at=now())):
                     return _response(answered)
@@ -186,6 +192,11 @@ def _declared(answer: View, endpoint: Endpoint) -> View:
     return answer
 
 
+def _answered(asked: idempotency.Request) -> idempotency.Answer | None:
+    with reading() as connection:
+        return idempotency.answered(connection, current_actor(), asked)
+
+
 def _permit(endpoint: Endpoint) -> None:
     if endpoint.capability:
         require(current_actor(), endpoint.capability)
@@ -200,12 +211,20 @@ def _response(answer: idempotency.Answer) -> Response:
 
 def _content(found: Content) -> Response:
     """As an attachment, so that no browser runs what somebody uploaded."""
-    response = Response(found.content, mimetype=found.media_type)
-    response.headers.set("Content-Disposition", "attachment", filename=found.name)
-    return response
+    return send_file(
+        BytesIO(found.content), mimetype=found.media_type, as_attachment=True, download_name=found.name, etag=False
+    )
 
 
 # What was sent ---------------------------------------------------------------------------------------------------
+
+
+def _refuse_slips(*, has_query: bool) -> None:
+    """An entry of the query that there is not, or one sent twice, would be a filter that is not applied."""
+    words = N_("This was sent more than once.") if has_query else _WRONG["extra_forbidden"]
+    wrong = [name for name, values in request.args.lists() if len(values) > 1 or not has_query]
+    if wrong:
+        raise Invalid(fields={name: Invalid(words) for name in wrong})
 
 
 def _json(body: type[BaseModel]) -> BaseModel:
@@ -228,9 +247,15 @@ def _checked(validate: Callable[[Any], BaseModel], raw: Any) -> BaseModel:
         return validate(raw)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-    if found[0]["type"] == "json_invalid":
+    if found[0]["type"] == "json_invalid" or not found[0]["loc"]:
         raise Unreadable
-    raise Invalid(fields={".".join(map(str, one["loc"])): _wrong(one) for one in found})
+    raise Invalid(fields={_place(one["loc"]): _wrong(one) for one in found})
+
+
+def _place(path: tuple[Any, ...]) -> str:
+    """Which entry is meant; what is entered into a form by the field's id alone, as the form itself says it."""
+    parts = [str(part) for part in path if part != "[key]"]
+    return ".".join(parts[1:] if parts[0] == "values" and len(parts) > 1 else parts)
 
 
 def _wrong(found: Any) -> XuejiError:
@@ -244,6 +269,7 @@ _WRONG = {
     "string_type": N_("Write text here."),
     "int_type": N_("Write a whole number."),
     "int_parsing": N_("Write a whole number."),
+    "string_too_short": N_("This is required."),
     "string_too_long": N_("This is too long."),
     "too_long": N_("These are too many."),
     "string_pattern_mismatch": N_("This is not what is asked for here."),

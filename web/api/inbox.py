@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from engine import cases, inbox, metrics, transfers
 from engine.audit import Actor
+from engine.db import LARGEST_ID, LARGEST_LONG_ID
 from engine.errors import Invalid
 from engine.inbox import NotYours
 from engine.transfers import Transfer, Waiting
@@ -27,6 +28,7 @@ from web.api.shapes import (
     Listed,
     Paged,
     Reason,
+    Revision,
     Sent,
     Shape,
     Step,
@@ -146,7 +148,7 @@ def _waiting(connection: Connection, asked: Narrowed, whose: Waiting) -> Listed[
         late_at=now() if asked.late else None,
         where=transfers.waiting_where(whose),
         sort=asked.sort,
-        after=cursors.read(asked, asked.sort, datetime, int),
+        after=cursors.read(asked, asked.sort, datetime, LARGEST_LONG_ID),
         size=asked.limit + 1,
     )
     return _listed(connection, actor, found, asked, asked.sort)
@@ -171,7 +173,7 @@ def steps(connection: Connection) -> list[WaitingStep]:
 @reads(requires="work", raises=(cursors.BadCursor,))
 def done(connection: Connection, query: Paged) -> Listed[TaskRow]:
     """已办: what the person has completed in this membership, newest first."""
-    actor, after = current_actor(), cursors.read(query, "closed", datetime, int)
+    actor, after = current_actor(), cursors.read(query, "closed", datetime, LARGEST_LONG_ID)
     found = inbox.done_after(connection, actor, after=after, size=query.limit + 1)
     return _listed(connection, actor, found, query, "closed")
 
@@ -180,7 +182,7 @@ def done(connection: Connection, query: Paged) -> Listed[TaskRow]:
 @reads(requires="work", raises=(cursors.BadCursor,))
 def started(connection: Connection, query: Paged) -> Listed[TransferRow]:
     """我发起的: the transfers that the person has started, newest first."""
-    after = cursors.read(query, "case", int)
+    after = cursors.read(query, "case", LARGEST_ID)
     found = transfers.started_by_after(
         connection, current_actor(), after=after[0] if after else None, size=query.limit + 1
     )
@@ -226,7 +228,7 @@ class Completing(Sent):
 
     values: Values
     """By field id, as the task's form says."""
-    revision: Annotated[int, Field(ge=0)] | None = None
+    revision: Revision | None = None
     """Of the task as it was read; without it the task is completed if it is still open."""
 
 

@@ -8,6 +8,7 @@ from flask import Blueprint
 from sqlalchemy.engine import Connection
 
 from engine import cases
+from engine.db import LARGEST_ID
 from engine.errors import NotFound
 from web.api import cursors
 from web.api.endpoints import reads, writes
@@ -84,7 +85,7 @@ def incidents(connection: Connection, query: Asked) -> Listed[Incident]:
         connection,
         current_actor(),
         resolved=query.resolved,
-        after=cursors.read(query, order, datetime, int),
+        after=cursors.read(query, order, datetime, LARGEST_ID),
         size=query.limit + 1,
     )
     return cursors.listed(found, query, Incident.of, order, cases.incident_place)

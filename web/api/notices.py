@@ -9,6 +9,7 @@ from flask import Blueprint
 from sqlalchemy.engine import Connection
 
 from engine import cases
+from engine.db import LARGEST_LONG_ID
 from web.api import cursors
 from web.api.endpoints import reads, writes
 from web.api.shapes import Listed, Paged, Shape, Step
@@ -55,21 +56,21 @@ def notices(connection: Connection, query: Asked) -> Listed[Notice]:
         connection,
         current_actor(),
         unread=query.unread,
-        after=cursors.read(query, "notice", datetime, int),
+        after=cursors.read(query, "notice", datetime, LARGEST_LONG_ID),
         size=query.limit + 1,
     )
     return cursors.listed(found, query, Notice.of, "notice", cases.notice_place)
 
 
 @blueprint.post("/notices/read")
-@writes(keyed=False)
+@writes()
 def read_all(connection: Connection) -> Read:
     """Mark all notices of the organisation as read."""
     return Read(read=cases.read_notices(connection, current_actor(), at=now()))
 
 
 @blueprint.post("/notices/<long:notice_id>/read")
-@writes(keyed=False)
+@writes()
 def read(connection: Connection, notice_id: int) -> Read:
     """Mark one notice as read."""
     return Read(read=cases.read_notices(connection, current_actor(), notice_id, at=now()))

@@ -24,8 +24,10 @@ from web.gettext import gettext as _
 
 Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 LongId = Annotated[int, Field(ge=1, le=LARGEST_LONG_ID)]
-# No keyboard writes a null character, and PostgreSQL stores none.
-Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
+# Of a case or a draft, as it was read.
+Revision = Annotated[int, Field(ge=0, le=LARGEST_ID)]
+# No keyboard writes these characters, and PostgreSQL does not even store the first of them.
+Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
 Line = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 Province = Annotated[str, Field(pattern=r"^[1-9][0-9]0000$")]
 
@@ -55,7 +57,11 @@ _ENTRY_SCHEMA = {
 }
 Entry = Annotated[Any, AfterValidator(_entry), WithJsonSchema(_ENTRY_SCHEMA)]
 # What is entered into a form, by field id.
-Values = Annotated[dict[Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")], Entry], Field(max_length=200)]
+Values = Annotated[
+    dict[Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")], Entry],
+    Field(max_length=200),
+    AfterValidator(forms.Exact),
+]
 
 
 class Shape(BaseModel):

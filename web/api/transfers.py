@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from engine import cases, inbox, transfers
 from engine.bpmn.graph import PARTIES
 from engine.cases import Stand
+from engine.db import LARGEST_ID
 from engine.errors import Forbidden, Invalid, NotFound
 from engine.registry import codes, organisations, records, students
 from engine.registry.students import Place, Student, Summary
@@ -29,6 +30,7 @@ from web.api.shapes import (
     Office,
     Paged,
     Reason,
+    Revision,
     Sent,
     Shape,
     Step,
@@ -231,7 +233,7 @@ def search(connection: Connection, body: TransferSearch) -> Listed[TransferRow]:
 
 def _found(connection: Connection, asked: Filtered) -> Listed[TransferRow]:
     filters = Filters(**asked.model_dump(exclude={"cursor", "limit"}))
-    after = cursors.read(asked, "case", int)
+    after = cursors.read(asked, "case", LARGEST_ID)
     found = transfers.search_after(
         connection, current_actor(), filters, at=now(), after=after[0] if after else None, size=asked.limit + 1
     )
@@ -502,7 +504,7 @@ def record(connection: Connection, case_id: int, record_id: int) -> ElectronicRe
 class Withdrawing(Sent):
     reason: Text
     """Told to every party that took part."""
-    revision: Annotated[int, Field(ge=0)] | None = None
+    revision: Revision | None = None
     """Of the transfer as it was read; a case that has gone on meanwhile is not withdrawn."""
 
 

@@ -76,9 +76,13 @@ class Described:
             return
         responses = operation["responses"]
         assert str(answer.status_code) in responses, f"{method} {path}: {answer.status_code} is not described"
-        content = responses[str(answer.status_code)].get("content", {})
-        if "application/json" in content:
-            assert answer.mimetype in content, f"{method} {path}"
+        response = responses[str(answer.status_code)]
+        content = response.get("content", {})
+        if content and answer.data:
+            assert answer.mimetype in content, f"{method} {path}: {answer.mimetype}"
+        if answer.status_code >= 400:
+            codes = {code for listed in re.findall("`([^`]+)`", response["description"]) for code in listed.split(", ")}
+            assert answer.json["error"]["code"] in codes, f"{method} {path}: {answer.json['error']['code']}"
         if "application/json" in content and answer.mimetype == "application/json":
             _validator(json.dumps(content["application/json"]["schema"])).validate(answer.json)
         elif not content:
@@ -151,3 +155,17 @@ def program_of(app, token_of) -> Callable[[Actor], Program]:
 def stranger(app) -> Program:
     """A program without a token."""
     return Program(app.test_client(), None)
+
+
+@pytest.fixture
+def session_of(app: Flask, application: Application, clock: Any) -> Callable[[Actor], Program]:
+    """A program in a browser: it has a session's cookie, and no token."""
+
+    def enter(actor: Actor) -> Program:
+        with application.database.transaction() as connection:
+            secret = accounts.open_session(connection, actor.person_id, settings=application.settings, at=clock())
+        client = app.test_client()
+        client.set_cookie("__Host-session", secret, domain="xueji.example", secure=True)
+        return Program(client, None)
+
+    return enter

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+import threading
 import uuid
 
 import pytest
 import sqlalchemy as sa
 
-from engine import audit, cases, transfers
+from engine import audit, cases, idempotency, transfers
 from tests.integration import play
-from tests.integration.api.conftest import ok, refused
+from tests.integration.api.conftest import Program, ok, refused
 from tests.integration.world import id_number, name_of
 
 ANHUI, HENAN, ZHEJIANG = "340000", "410000", "330000"
@@ -142,7 +143,7 @@ def test_only_a_schools_operator_applies(program_of, world, entries):
 
 def test_a_proof_is_attached_and_opened_by_its_own_side(database, world, clock, school, program_of, entries):
     pdf = b"%PDF-1.7 proof"
-    sent = school.send("POST", "/attachments", data={"file": (io.BytesIO(pdf), "proof.pdf")})
+    sent = school.send("POST", "/attachments", data={"file": (io.BytesIO(pdf), "证明.pdf")})
     uid = ok(sent, 201)["uid"]
     body = entries()
     with database.reading() as connection:
@@ -152,7 +153,9 @@ def test_a_proof_is_attached_and_opened_by_its_own_side(database, world, clock, 
     play.step(database, world, case_id, clock())
     opened = program_of(world[ANHUI].actor("county")).get(f"/attachments/{uid}")
     assert (opened.data, opened.mimetype) == (pdf, "application/pdf")
-    assert "attachment" in opened.headers["Content-Disposition"]
+    disposition = opened.headers["Content-Disposition"]
+    assert disposition.startswith("attachment;")
+    assert "filename*=UTF-8''%E8%AF%81%E6%98%8E.pdf" in disposition
     assert log_of(database, "attachment.viewed") == 1
     refused(program_of(world[HENAN].actor("county")).get(f"/attachments/{uid}"), 404)
     answers = [answer for step in ok(school.get(f"/transfers/{case_id}/history")) for answer in step["answers"]]
@@ -194,6 +197,70 @@ def test_a_draft_is_kept_changed_and_becomes_one_case(database, world, school, p
     refused(school.get(path), 409, "already_started")
 
 
+def test_what_a_colleague_has_saved_is_overwritten_by_nothing(school, entries):
+    uid = ok(school.post("/drafts", entries()), 201)["uid"]
+    ok(school.put(f"/drafts/{uid}", entries(serial=2)))
+    stale = {"revision": 1}
+    refused(school.put(f"/drafts/{uid}", entries() | stale), 409, "stale")
+    refused(school.post("/transfers", entries(draft=uid, draft_revision=1)), 409, "stale")
+    refused(school.post(f"/drafts/{uid}/declined", {"reason": "学位已满"} | stale), 409, "stale")
+    refused(school.delete(f"/drafts/{uid}", query_string=stale), 409, "stale")
+    kept = ok(school.get(f"/drafts/{uid}"))
+    assert (kept["revision"], kept["values"]) == (2, entries(serial=2)["values"])
+    ok(school.delete(f"/drafts/{uid}", query_string={"revision": 2}), 204)
+    refused(school.put(f"/drafts/{uid}", entries()), 404)
+
+
+def test_whatever_a_program_keeps_as_a_draft_the_pages_can_show(school, session_of, world, entries):
+    body = entries()
+    for name, odd in zip(body["values"], (5, True, None, "", 0, False), strict=False):
+        body["values"][name] = odd
+    body["values"]["nonsense"] = None
+    uid = ok(school.post("/drafts", body), 201)["uid"]
+    assert all(isinstance(value, str) for value in ok(school.get(f"/drafts/{uid}"))["values"].values())
+    browser = session_of(world[ANHUI].actor("operator")).client
+    for page in ("/transfers/drafts", f"/transfers/new?draft={uid}"):
+        assert browser.get(page, base_url="https://xueji.example").status_code == 200
+    assert set(refused(school.post("/drafts", {"origin": "990000"}), 422)["fields"]) == {"origin"}
+
+
+def test_the_same_application_sent_twice_at_once_is_answered_alike(app, world, token_of, school, entries):
+    uid = ok(school.post("/drafts", entries()), 201)["uid"]
+    token = token_of(world[ANHUI].actor("operator"))
+    answers: list[tuple[int, bytes]] = []
+    barrier = threading.Barrier(4)
+
+    def send() -> None:
+        barrier.wait()
+        answer = Program(app.test_client(), token).post("/transfers", entries(draft=uid), key="one")
+        answers.append((answer.status_code, answer.data))
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(answers)) == 1
+    assert answers[0][0] == 201
+
+
+def test_an_answer_that_came_meanwhile_is_given_instead_of_what_stands_against_it(school, entries, monkeypatch):
+    uid = ok(school.post("/drafts", entries()), 201)["uid"]
+    first = school.post("/transfers", entries(draft=uid), key="one")
+    ok(first, 201)
+    # As if the second request had asked before the first one was answered.
+    asked = []
+    answered = idempotency.answered
+
+    def late(*arguments):
+        asked.append(arguments)
+        return None if len(asked) == 1 else answered(*arguments)
+
+    monkeypatch.setattr(idempotency, "answered", late)
+    again = school.post("/transfers", entries(draft=uid), key="one")
+    assert (again.status_code, again.data, len(asked)) == (201, first.data, 2)
+
+
 def test_a_draft_is_discarded_or_declined(school):
     kept = [ok(school.post("/drafts", {"origin": HENAN}), 201)["uid"] for _ in range(2)]
     ok(school.delete(f"/drafts/{kept[0]}", key="one"), 204)
@@ -202,6 +269,9 @@ def test_a_draft_is_discarded_or_declined(school):
     refused(school.post(f"/drafts/{kept[1]}/declined", {"reason": " "}), 422)
     ok(school.post(f"/drafts/{kept[1]}/declined", {"reason": "学位已满"}), 204)
     refused(school.get(f"/drafts/{kept[1]}"), 409, "already_declined")
+    [declined] = ok(school.get("/drafts", state="declined"))
+    assert (declined["uid"], declined["decline_reason"]) == (kept[1], "学位已满")
+    assert ok(school.get("/drafts")) == []
     refused(school.get(f"/drafts/{uuid.uuid4().hex}"), 404)
 
 

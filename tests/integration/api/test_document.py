@@ -74,10 +74,8 @@ def test_what_changes_something_takes_a_key(document):
             "/comparisons",
         "/transfers/{case_id}/student", "/transfers/{case_id}/records/{record_id}",
     }  # fmt: skip
-    # However often it is asked, what was read stays read.
-    again = {"/notices/read", "/notices/{notice_id}/read"}
     writing = {(method, path) for method, path, _operation in operations(document) if method != "GET"}
-    assert keyed == {(method, path) for method, path in writing if path not in looks | again}
+    assert keyed == {(method, path) for method, path in writing if path not in looks}
 
 
 def test_no_name_or_number_of_a_child_can_stand_in_an_address(document):

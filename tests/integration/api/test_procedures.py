@@ -62,7 +62,8 @@ def test_a_version_is_uploaded_deployed_and_retired(editor, world, database, clo
 
 def test_it_comes_into_force_at_an_instant(editor):
     path = upload(editor).headers["Location"]
-    for wrong in ("2026-10-01T00:00:00", "soon", "2020-01-01T00:00:00+08:00"):
+    too_far = ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59", "2036-12-01T00:00:00Z")
+    for wrong in ("2026-10-01T00:00:00", "soon", "2020-01-01T00:00:00+08:00", *too_far):
         assert set(refused(editor.post(f"{path}/deployment", {"effective_from": wrong}), 422)["fields"]) == {
             "effective_from"
         }
