@@ -13,7 +13,6 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
-from pydantic_core import from_json, to_json
 from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
 
 from engine.wire import Wire
@@ -52,15 +51,9 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _as_json(value: Any) -> str:
-    return to_json(value).decode()
-
-
 # Parameters are children's data; an error that is logged must not carry them. Transactions have always ended when their
 # connection is given back.
-_ALWAYS: dict[str, Any] = {
-    "hide_parameters": True, "pool_reset_on_return": None, "json_serializer": _as_json, "json_deserializer": from_json
-}  # fmt: skip
+_ALWAYS: dict[str, Any] = {"hide_parameters": True, "pool_reset_on_return": None}
 
 
 class Database:
@@ -197,7 +190,14 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.0001, 0.005
 def _sqlite(url: URL, *pragmas: str, **more: Any) -> Engine:
     engine = sa.create_engine(url, connect_args={"timeout": _WAIT_SECONDS}, **_ALWAYS, **more)
     sa.event.listen(engine, "connect", partial(_prepare_sqlite, pragmas))
+    sa.event.listen(engine, "checkin", _end_transaction)
     return engine
+
+
+def _end_transaction(driver: Any, _record: Any) -> None:
+    """Where one was interrupted as it began, or its end was refused, nobody else must find it, or wait for its lock."""
+    if driver is not None and driver.in_transaction:
+        driver.rollback()
 
 
 def _prepare_sqlite(pragmas: Sequence[str], driver: Any, record: Any) -> None:

@@ -16,18 +16,22 @@ from engine.bpmn import expressions, runtime
 from engine.bpmn.runtime import Opened
 from engine.cases.locked import lock
 from engine.cases.tables import case, deadline, instance, task
+from engine.keyset import Order, Place
+
+_OLDEST_FIRST = Order((deadline.c.at, deadline.c.id))
 
 
-def due_deadlines(connection: Connection, *, at: datetime, limit: int = 500) -> list[int]:
-    """The ids of the deadlines to fire now, the oldest first."""
-    return list(
-        connection.scalars(
-            sa.select(deadline.c.id)
-            .where(deadline.c.state == "pending", deadline.c.at <= at)
-            .order_by(deadline.c.at)
-            .limit(limit)
-        )
+def due_deadlines(
+    connection: Connection, *, at: datetime, after: Place | None = None, limit: int = 500
+) -> list[tuple[int, datetime]]:
+    """The deadlines to fire now, the oldest first, from a place in that order on: their ids, and when they were due."""
+    conditions = [deadline.c.state == "pending", deadline.c.at <= at]
+    if after is not None:
+        conditions.append(_OLDEST_FIRST.after(after))
+    rows = connection.execute(
+        sa.select(deadline.c.id, deadline.c.at).where(*conditions).order_by(*_OLDEST_FIRST.by).limit(limit)
     )
+    return [(row.id, row.at) for row in rows]
 
 
 def fire_deadline(connection: Connection, deadline_id: int, *, at: datetime) -> bool:

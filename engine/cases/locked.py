@@ -24,6 +24,7 @@ from engine.cases.kinds import Call, kind_of
 from engine.cases.tables import UNSTAFFED, case, case_scope, deadline, incident, instance, notice, task
 from engine.db import savepoint
 from engine.errors import N_, Conflict, NotFound, XuejiError
+from engine.outages import is_outage
 from engine.prepared import Prepared, Write
 from engine.procedures import Version
 from engine.registry.tables import organisation
@@ -380,7 +381,13 @@ class Locked:
                 self.write(_CANCEL_DEADLINE, cancelled)
 
     def _note_failures(self, held: _Instance, step: Step) -> None:
-        """Bring an instance's incidents up to date: what failed, failed again, or went on. One for each element."""
+        """Bring an instance's incidents up to date: what failed, failed again, or went on. One for each element.
+
+        What the database could not do just now is nothing for an administrator: whoever asked tries again.
+        """
+        for failure in step.failures:
+            if is_outage(failure.error):
+                raise failure.error
         known = {
             row.node: row.id
             for row in self.connection.execute(

@@ -205,11 +205,13 @@ _ENROL_RESERVED = _counted(_reserved > 0, reserved=_reserved - 1, enrolled=_enro
 _ENROL = _counted(_enrolled + _reserved + _heads <= school_class.c.capacity, enrolled=_enrolled + _heads)
 _LEAVE = _counted(_enrolled > 0, enrolled=_enrolled - 1)
 _SET_CAPACITY = _counted(_enrolled + _reserved <= _places, capacity=_places)
+# Others may refer to the classes meanwhile: whoever applies for a place writes which class the student comes from,
+# after having reserved a place in another one, and the two would wait for each other.
 _LOCK = Prepared(
     sa.select(school_class)
     .where(school_class.c.id.in_([sa.bindparam("one"), sa.bindparam("other")]))
     .order_by(school_class.c.id)
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
 
 

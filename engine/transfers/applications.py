@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -81,6 +81,7 @@ class DataDiffer(Invalid):
 
 
 _NUMBERS = ("student.record_number", "student.id_number")
+_FURTHEST = timedelta(days=366)
 _LOOKED_UP_BY = frozenset({*_NUMBERS, "student.name", "origin.province", "origin.division", "origin.school"})
 
 OTHER_TRANSFER = CheckFailure(
@@ -290,6 +291,17 @@ def _wrong_target(
     return errors
 
 
+def _wrong_date(bound: Mapping[str, Any], at: datetime) -> dict[str, XuejiError]:
+    """A date of the change that must be a slip: the documents set no bounds, but nobody moves in another decade."""
+    try:
+        changed_on = date.fromisoformat(bound.get("transfer.date") or "")
+    except ValueError:
+        return {}
+    if abs(changed_on - at.astimezone(SHANGHAI).date()) > _FURTHEST:
+        return {"transfer.date": FieldError(N_("Choose a day within a year of today."))}
+    return {}
+
+
 def _school(connection: Connection, value: Any) -> Organisation | None:
     try:
         found = organisations.get(connection, id_of(value) or 0)
@@ -317,8 +329,9 @@ def stands_against(
 
     `besides` is the case that asks, which does not stand against itself.
     """
-    failures = students.check(connection, student_id, school_id=school_id)
+    # In this order: a transfer that retrieves the record between the two questions is found open, or its end is.
     other = _OPEN_OF.first(connection, {"of_student": student_id})
+    failures = students.check(connection, student_id, school_id=school_id)
     if other is not None and other.case_id != besides:
         failures.append(OTHER_TRANSFER)
     return failures
@@ -415,6 +428,7 @@ def check(
         application,
         _wrong_origin(connection, application, bound)
         | _wrong_number(bound, at)
+        | _wrong_date(bound, at)
         | _wrong_target(application, bound, _class(connection, bound.get("target.class"))),
     )
     if errors := wrong.fields | errors:

@@ -216,7 +216,8 @@ def decline(
                 )
             }
         )
-    _close(connection, actor, uid, {"state": "declined", "decline_reason": reason}, revision, at=at)
+    closed = {"state": "declined", "decline_reason": reason}
+    _close(connection, actor, uid, "application.declined", closed, revision, at=at)
 
 
 def start_draft(connection: Connection, actor: Actor, uid: str, *, at: datetime) -> None:
@@ -225,7 +226,7 @@ def start_draft(connection: Connection, actor: Actor, uid: str, *, at: datetime)
     The row stays locked until the transaction ends, so of two who save the same application one waits and then learns
     which case it has become. What was entered goes: the case has it now.
     """
-    _close(connection, actor, uid, {"state": "started", "values": {}}, at=at)
+    _close(connection, actor, uid, "application.started", {"state": "started", "values": {}}, at=at)
 
 
 def started(connection: Connection, uid: str, case_id: int) -> None:
@@ -248,6 +249,7 @@ def _close(
     connection: Connection,
     actor: Actor,
     uid: str,
+    action: str,
     values: Mapping[str, Any],
     revision: int | None = None,
     *,
@@ -262,7 +264,7 @@ def _close(
     )
     if closed is None:
         raise _why_changed(connection, actor, uid)
-    audit.record(connection, actor, f"application.{values['state']}", "application", closed, at=at)
+    audit.record(connection, actor, action, "application", closed, at=at)
 
 
 def forget_drafts(connection: Connection, *, at: datetime) -> None:

@@ -359,3 +359,12 @@ def test_each_test_finds_its_database_empty(database: Database) -> None:
 
 def test_a_bare_database_has_no_table(bare_database: Database) -> None:
     assert sa.inspect(bare_database.engine).get_table_names() == []
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_transaction_that_was_left_open_is_found_by_nobody(database):
+    with database.engine.connect() as connection:
+        # As if it had been interrupted between the two.
+        connection.connection.driver_connection.execute("BEGIN IMMEDIATE")
+    with database.transaction() as connection:
+        assert connection.scalar(sa.select(1)) == 1

@@ -92,7 +92,7 @@ def test_a_timers_notice_names_the_step_that_it_stands_on(database, world, clock
     clock.turn(days=days)
     with database.reading() as connection:
         due = cases.due_deadlines(connection, at=clock())
-    for deadline in due:
+    for deadline, _due in due:
         with database.transaction() as connection:
             cases.fire_deadline(connection, deadline, at=clock())
     with database.reading() as connection:

@@ -406,10 +406,10 @@ def test_a_deadline_that_the_calendar_moves_does_not_fire_at_its_old_time(databa
     change(database, world, calendar.set_day, date(2026, 10, 12), False, "台风停工", at=clock())
     with database.transaction() as connection:
         # The warning's own day is past all the same.
-        assert [cases.fire_deadline(connection, deadline_id, at=clock()) for deadline_id in due] == [True, False]
+        assert [cases.fire_deadline(connection, deadline_id, at=clock()) for deadline_id, _due in due] == [True, False]
     clock.turn(days=1)
     with database.transaction() as connection:
-        assert cases.fire_deadline(connection, due[-1], at=clock()) is True
+        assert cases.fire_deadline(connection, due[-1][0], at=clock()) is True
 
 
 LIMITED = diagrams.plain(
@@ -431,7 +431,7 @@ def test_a_deadline_whose_task_ended_another_way_is_over(database, world, clock)
     with database.reading() as connection:
         due = cases.due_deadlines(connection, at=clock())
     with database.transaction() as connection:
-        assert [cases.fire_deadline(connection, deadline_id, at=clock()) for deadline_id in due] == [False]
+        assert [cases.fire_deadline(connection, deadline_id, at=clock()) for deadline_id, _due in due] == [False]
         assert cases.due_deadlines(connection, at=clock()) == []
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +19,10 @@ from engine.db import Database
 from engine.errors import XuejiError
 from engine.registry import classes
 from engine.registry.classes import NoVacancy
+from engine.registry.lookups import StudentNotFound
 from engine.registry.tables import school_class
+from engine.transfers import applications
+from engine.transfers.tables import transfer
 from tests.integration import play
 
 ANHUI, HENAN, ZHEJIANG = "340000", "410000", "330000"
@@ -186,3 +191,72 @@ def test_a_kill_at_any_statement_leaves_all_of_a_step_or_none(database, world, c
     assert deaths > 5
     assert play.open_tasks(database, case_id)[0].node.id != stop
     assert snapshot(database)["task"] != before["task"]
+
+
+def about_to_be_retrieved(database: Database, world, origin: str, target: str, at) -> int:
+    """A transfer whose next step retrieves the record."""
+    case_id = play.apply(database, world, origin, target, at)
+    while play.open_tasks(database, case_id)[0].node.id != "retrieve":
+        play.step(database, world, case_id, at)
+    return case_id
+
+
+def somebody_waits(database: Database) -> bool:
+    """Whether a transaction waits for another one's lock; on SQLite they wait before they begin."""
+    with database.reading() as connection:
+        waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return database.is_sqlite or bool(connection.scalar(waiting))
+
+
+@pytest.mark.parametrize(("origin", "target"), [(HENAN, ANHUI), (ANHUI, HENAN)])
+def test_who_applies_does_not_hold_up_who_retrieves_between_the_same_classes(
+    database, world, clock, monkeypatch, origin, target
+):
+    case_id = about_to_be_retrieved(database, world, origin, target, clock())
+    reserved = threading.Event()
+    insert = applications._insert
+
+    def late(*arguments: Any) -> None:
+        """Write the transfer only when the retrieval waits for the class in which a place has been reserved."""
+        reserved.set()
+        patience = time.monotonic() + 20
+        while not somebody_waits(database) and time.monotonic() < patience:
+            pass
+        insert(*arguments)
+
+    def retrieve() -> str:
+        assert reserved.wait(20)
+        return play.step(database, world, case_id, clock())
+
+    monkeypatch.setattr(applications, "_insert", late)
+    started, _node = at_once([lambda: play.apply(database, world, origin, target, clock(), serial=2), retrieve])
+
+    assert [item.case_id for item in play.open_tasks(database, started)] == [started]
+    with database.reading() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(cases.incident)) == 0
+        states = sa.select(transfer.c.state).order_by(transfer.c.case_id)
+        assert connection.scalars(states).all() == ["retrieved", "pending"]
+
+
+# On SQLite an application is alone while it is checked.
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_child_who_arrives_elsewhere_meanwhile_is_not_applied_for(database, world, clock, monkeypatch):
+    elsewhere = about_to_be_retrieved(database, world, HENAN, ANHUI, clock())
+    asked: list[str] = []
+
+    def then_it_is_retrieved(name: str, question: Callable[..., Any]) -> Callable[..., Any]:
+        def ask(*arguments: Any, **more: Any) -> Any:
+            found = question(*arguments, **more)
+            asked.append(name)
+            if len(asked) == 1:
+                play.step(database, world, elsewhere, clock())
+            return found
+
+        return ask
+
+    monkeypatch.setattr(applications.students, "check", then_it_is_retrieved("check", applications.students.check))
+    open_of = SimpleNamespace(first=then_it_is_retrieved("open", applications._OPEN_OF.first))
+    monkeypatch.setattr(applications, "_OPEN_OF", open_of)
+
+    with pytest.raises((transfers.CheckFailed, StudentNotFound)):
+        play.apply(database, world, HENAN, ZHEJIANG, clock())

@@ -283,7 +283,7 @@ def fire_due(database, at: datetime) -> int:
     with database.reading() as connection:
         due = cases.due_deadlines(connection, at=at)
     fired = 0
-    for deadline_id in due:
+    for deadline_id, _due in due:
         with database.transaction() as connection:
             fired += cases.fire_deadline(connection, deadline_id, at=at)
     return fired

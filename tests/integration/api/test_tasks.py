@@ -185,7 +185,7 @@ def test_a_case_that_has_gone_on_is_not_decided_by_what_was_read_before(
 
     with database.reading() as connection:
         due = cases.due_deadlines(connection, at=clock())
-    for deadline in due:
+    for deadline, _due in due:
         with database.transaction() as connection:
             cases.fire_deadline(connection, deadline, at=clock())
     path = f"/tasks/{first.id}/completion"

@@ -23,7 +23,7 @@ def rows_of(page: str) -> list[str]:
 def fire_all(database, clock) -> None:
     with database.reading() as connection:
         due = cases.due_deadlines(connection, at=clock())
-    for deadline in due:
+    for deadline, _due in due:
         with database.transaction() as connection:
             cases.fire_deadline(connection, deadline, at=clock())
 
