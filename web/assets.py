@@ -39,7 +39,7 @@ class Assets:
 
     def icon(self, name: str, words: str = "") -> Markup:
         """A drawing of `icons.svg`. With `words` it speaks for itself, else it is silent beside its word."""
-        return _drawing(self("icons.svg"), name, words)
+        return _drawing(self("icons.svg"), name, escape(words))
 
     def _address(self, name: str) -> str:
         if name in self.bundled:
@@ -58,8 +58,8 @@ class Assets:
 
 # A page has many, and few different ones.
 @functools.lru_cache(maxsize=1_000)
-def _drawing(address: str, name: str, words: str) -> Markup:
-    heard = f'role="img" aria-label="{escape(words)}"' if words else 'aria-hidden="true"'
+def _drawing(address: str, name: str, words: Markup) -> Markup:
+    heard = f'role="img" aria-label="{words}"' if words else 'aria-hidden="true"'
     drawing = f'<svg class="icon" {heard}><use href="{escape(address)}#{escape(name)}"></use></svg>'
     return Markup(drawing)  # noqa: S704 — what was given is escaped
 

@@ -6,8 +6,9 @@ from datetime import date, datetime, time, timedelta
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.engine import Connection
 
-from engine import trail
+from engine import trail, transfers
 from engine.trail import Filters
 from engine.workdays import SHANGHAI
 from web.context import current_actor, reading, requires
@@ -31,7 +32,7 @@ def entries() -> ResponseReturnValue:
         found, total = trail.search(
             connection,
             current_actor(),
-            _filters(values),
+            _filters(connection, values),
             limit=PAGE_SIZE,
             offset=offset_of(number),
             counted=COUNTED + 1,
@@ -48,7 +49,7 @@ def search() -> ResponseReturnValue:
     return redirect(url_for(".entries", **posted_search("audit", FIELDS)))
 
 
-def _filters(values: dict[str, str]) -> Filters:
+def _filters(connection: Connection, values: dict[str, str]) -> Filters:
     until = _midnight(values.get("until"))
     return Filters(
         since=_midnight(values.get("since")),
@@ -57,8 +58,15 @@ def _filters(values: dict[str, str]) -> Filters:
         action=values.get("action", ""),
         subject_kind=values.get("subject_kind", ""),
         subject_id=_number(values.get("subject_id")),
-        case_id=_number(values.get("case_id")),
+        case_id=_case(connection, values.get("case_id", "").strip()),
     )
+
+
+def _case(connection: Connection, text: str) -> int | None:
+    """A case by its own number or by its transfer's; no case at all for what is neither, so that nothing is found."""
+    if not text:
+        return None
+    return _number(text) or transfers.by_number(connection, current_actor(), text) or 0
 
 
 # What can not be read narrows nothing: the form's own fields let nothing else through.

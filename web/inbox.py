@@ -89,7 +89,7 @@ class Listing:
     @property
     def query(self) -> str:
         """The same, as the end of an address."""
-        return f"?{urlencode(self.parameters)}" if self.parameters else ""
+        return f"?{urlencode(self.parameters, safe='/')}" if self.parameters else ""
 
     @property
     def is_narrowed(self) -> bool:

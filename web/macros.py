@@ -10,7 +10,8 @@ from flask import Flask, g
 def once(macro: Any, *given: Any) -> str:
     """What a macro makes of this, made once in a request: a list has many rows and few states and days."""
     made: dict[tuple[Any, ...], str] = g.setdefault("made", {})
-    key = (macro, *given)
+    # With their types: what is escaped already equals what is not.
+    key = (macro, *((type(each), each) for each in given))
     if key not in made:
         made[key] = macro(*given)
     return made[key]

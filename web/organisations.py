@@ -52,7 +52,9 @@ def choices() -> ResponseReturnValue:
     with reading() as connection:
         found = organisations.search(connection, below=below, text=text, limit=CHOICES)
         total = organisations.count(connection, below=below, text=text)
-    return render_template("organisations/_choices.html", found=found, total=total, chosen=None)
+    return render_template(
+        "organisations/_choices.html", found=found, total=total, chosen=request.args.get("chosen", type=int)
+    )
 
 
 @blueprint.get("/<int:organisation_id>")

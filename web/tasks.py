@@ -139,14 +139,18 @@ def complete(task_id: int) -> ResponseReturnValue:
         inbox.complete(connection, actor, task_id, request.form, at=now())
         became = inbox.completion(connection, task.case_id)
         following = inbox.next_alike(connection, actor, task, where=listing.where, sort=listing.order)
+        transfer = transfers.summaries(connection, actor, [task.case_id]).get(task.case_id)
     metrics.TASKS_COMPLETED.inc()
+    what_became = _what_became(task, transfer.number if transfer else "", became)
     if _way_back():
-        flash(_what_became(task, became))
+        flash(what_became)
         return redirect(url_for("transfers.progress", case_id=task.case_id), 303)
     to_list = url_for("inbox.page", **listing.parameters)
-    flash(_what_became(task, became), path=to_list if following else "", label=_("Back to the list"))
     if following:
+        flash(what_became, path=to_list, label=_("Back to the list"))
         return redirect(url_for(".page", task_id=following, **listing.parameters), 303)
+    path = url_for("transfers.progress", case_id=task.case_id) if transfer else ""
+    flash(what_became, path=path, label=_("Look at this transfer"))
     return redirect(to_list, 303)
 
 
@@ -231,10 +235,10 @@ def _answer(connection: Connection, fields: Sequence[Field], values: Mapping[str
 # What is said afterwards
 
 
-def _what_became(task: Task, became: Completion) -> str:
-    """What was decided, and who has the case now."""
-    done = decided(task.act[-1], request.form.get(_result_field(task.act[-1])))
-    sentences = [_("%(done)s.", done=done) if done else _("This step is done.")]
+def _what_became(task: Task, number: str, became: Completion) -> str:
+    """What was decided of which transfer, and who has it now. Its number, no name: the line travels in a cookie."""
+    done = decided(task.act[-1], request.form.get(_result_field(task.act[-1]))) or _("This step is done")
+    sentences = [_("%(number)s: %(done)s.", number=number, done=done) if number else _("%(done)s.", done=done)]
     if became.outcome == "refused":
         sentences.append(_("The transfer has ended, and every party has been told the reasons."))
     elif became.outcome:

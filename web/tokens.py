@@ -32,7 +32,7 @@ def make() -> ResponseReturnValue:
     return account(made=secret), 201
 
 
-@blueprint.post("/<id:token_id>")
+@blueprint.post("/<int:token_id>")
 def revoke(token_id: int) -> ResponseReturnValue:
     with transaction() as connection:
         accounts.revoke_token(connection, current_actor(), token_id, at=now())

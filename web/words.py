@@ -66,7 +66,9 @@ BASES = {"text": "", "picture": N_("From a picture"), "practice": N_("Practice")
 
 # What the audit log calls a deed. A test finds every deed of the engine here.
 DEEDS = {
+    "application.declined": N_("declined an application"),
     "application.discarded": N_("discarded an application"),
+    "application.started": N_("saved an application"),
     "attachment.viewed": N_("looked at an attachment"),
     "batch.begun": N_("decided several tasks at once"),
     "calendar.day_cleared": N_("cleared a day of the calendar"),
@@ -258,7 +260,7 @@ def as_pairs(values: Any) -> str:
     """What an audit entry keeps, on one line: `duty=operator organisation_id=4`."""
     if not isinstance(values, dict):
         return str(values)
-    return " ".join(f"{name}={value}" for name, value in values.items())
+    return " ".join(f"{name}={value}" for name, value in values.items() if value is not None)
 
 
 def options(codes: Iterable[str], words: Callable[[str], str]) -> list[tuple[str, str]]:

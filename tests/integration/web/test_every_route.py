@@ -181,7 +181,7 @@ def address(rule, world: worlds.World, case_id: int, task_id: int) -> str:
     }
     text = rule.rule
     for argument in rule.arguments:
-        converter = "<int:" if f"<int:{argument}>" in text else "<path:" if f"<path:{argument}>" in text else "<"
+        converter = next(each for each in ("<int:", "<long:", "<path:", "<") if f"{each}{argument}>" in text)
         text = text.replace(f"{converter}{argument}>", str(values.get(argument, 1)))
     return text
 

@@ -169,7 +169,7 @@ def test_no_name_and_no_number_ever_stands_in_the_log(log, app, database, world,
         of_transfer = transfers.summaries(connection, world[ANHUI].actor("county"), [case_id])[case_id].number
 
     said = log.getvalue()
-    assert "/tasks/<int:task_id> 303" in said
+    assert "/tasks/<long:task_id> 303" in said
     for secret in (number, name, opinion, of_transfer, "a wrong one", "340000-county", "测试", "第一小学"):
         assert secret not in said, secret
 
@@ -212,7 +212,7 @@ def test_prometheus_is_told_how_it_goes(address, database, world, clock, visitor
     after = scraped(address)
     completed = ("xueji_tasks_completed_total", ())
     assert after[completed] - before[completed] == 1
-    labels = (("method", "POST"), ("route", "/tasks/<int:task_id>"), ("status", "303"))
+    labels = (("method", "POST"), ("route", "/tasks/<long:task_id>"), ("status", "303"))
     assert after[("xueji_request_seconds_count", labels)] - before.get(("xueji_request_seconds_count", labels), 0) == 1
     assert after[("xueji_jobs", (("state", "waiting"),))] == 1
     assert after[("xueji_jobs", (("state", "set_aside"),))] == 0

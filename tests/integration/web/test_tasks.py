@@ -150,6 +150,10 @@ def test_a_link_from_a_colleagues_search_opens_the_task_all_the_same(reviewer, d
 # Deciding
 
 
+def number_of(case_id: int) -> str:
+    return f"ZX2026{case_id:08d}"
+
+
 def test_after_a_decision_the_next_of_the_same_step_is_open_already(reviewer, database, world, clock, case_id):
     clock.turn(minutes=1)
     other = play.apply(database, world, ANHUI, HENAN, clock(), serial=2)
@@ -157,7 +161,10 @@ def test_after_a_decision_the_next_of_the_same_step_is_open_already(reviewer, da
     assert answer.status_code == 303
     assert answer.location == f"/tasks/{task_of(database, other)}"
     page = words(reviewer.follow(answer).text)
-    assert "已办理：同意。现由测试410105教育局办理：转入学校学籍主管部门核办，期限2026年10月13日。" in page
+    assert (
+        f"{number_of(case_id)} 已办理：同意。现由测试410105教育局办理：转入学校学籍主管部门核办，期限2026年10月13日。"
+        in page
+    )
     assert "返回列表" in page
 
 
@@ -167,7 +174,9 @@ def test_after_the_last_one_the_list_says_what_happened(reviewer, database, case
         {"receiving_school_result": "refuse", "receiving_school_opinion": "学位已满"},
     )
     assert answer.location == "/inbox?menu=x"
-    assert "已办理：不同意。转学流程终止，理由已告知各方。" in words(reviewer.follow(answer).text)
+    page = words(reviewer.follow(answer).text)
+    assert f"{number_of(case_id)} 已办理：不同意。转学流程终止，理由已告知各方。" in page
+    assert "查看本次转学" in page
     assert play.outcome(database, case_id) == "refused"
 
 
@@ -213,7 +222,7 @@ def test_the_same_form_sent_twice_says_that_it_is_done(reviewer, database, case_
     assert reviewer.post(f"/tasks/{task_id}", form).status_code == 303
     again = reviewer.post(f"/tasks/{task_id}", form)
     assert again.status_code == 409
-    assert "您已办理过，重复提交未作任何改变。" in again.text
+    assert "您已于2026年9月22日 09:00办理，本次提交未作任何改变。" in words(again.text)
     with database.reading() as connection:
         assert [item.node.id for item in inbox.of_case(connection, case_id) if item.state == "open"] == [
             "decide_receiving_authority"

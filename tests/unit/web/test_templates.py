@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from markupsafe import Markup
 
 import web
 from engine.application import Application
@@ -62,3 +63,31 @@ def test_no_text_stands_outside_of_the_translations(template):
     markup = re.sub(r"{{.*?}}|{%.*?%}|<!--.*?-->|<kbd.*?</kbd>", "", template, flags=re.DOTALL)
     texts = re.findall(r">([^<>=]*[A-Za-z一-鿿][^<>=]*)<", markup)
     assert [text.strip() for text in texts if text.strip()] == []
+
+
+def test_what_was_drawn_escaped_once_is_drawn_so_again(tmp_path):
+    """A word that is escaped already equals the same word that is not."""
+    for drawn in (_drawn_icon, _drawn_badge):
+        escaped_first = drawn(tmp_path, Markup("<b>"), "<b>")
+        assert "<b>" in escaped_first[0]
+        assert "<b>" not in escaped_first[1]
+        assert "&lt;b&gt;" in escaped_first[1]
+
+
+def _drawn_icon(tmp_path, *words) -> list[str]:
+    return [_in_a_request(tmp_path, f"{{{{ icon('todo', words[{place}]) }}}}", words) for place in range(len(words))]
+
+
+def _drawn_badge(tmp_path, *words) -> list[str]:
+    page = "{% from '_macros.html' import badge %}{% for word in words %}{{ badge('todo', word) }}\n{% endfor %}"
+    return [part for part in _in_a_request(tmp_path, page, words).split("</span>") if part.strip()]
+
+
+def _in_a_request(tmp_path, page: str, words) -> str:
+    application = Application(Settings(database_url=f"sqlite:///{tmp_path}/x.db"))
+    try:
+        app = create_app(application)
+        with app.test_request_context():
+            return app.jinja_env.from_string(page).render(words=words)
+    finally:
+        application.close()

@@ -47,3 +47,9 @@ document.addEventListener("keydown", (event) => {
 
 // Show a refused dialog again: `<dialog data-open>` was sent back with an error in it.
 for (const dialog of document.querySelectorAll("dialog[data-open]")) dialog.showModal();
+
+// In a narrow window the tabs are a strip: show the one that is open.
+for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
+  const strip = tab.parentElement;
+  strip.scrollLeft = tab.offsetLeft - strip.offsetLeft - (strip.clientWidth - tab.offsetWidth) / 2;
+}

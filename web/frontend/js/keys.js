@@ -1,4 +1,4 @@
-// The keyboard: `/` search, `?` all keys; in a table with data-keys `j` `k` move, `x` tick, `Enter` open.
+// The keyboard: `/` search, `?` all keys; in a table with data-keys `j` `k` move, `x` tick, `b` decide, `Enter` open.
 
 const typing = (target) => target.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]");
 
@@ -25,6 +25,7 @@ const ACTIONS = {
   j: () => move(1),
   k: () => move(-1),
   x: () => here()?.querySelector("[data-tick]")?.click(),
+  b: () => [...document.querySelectorAll(".batch-bar button")].find((button) => button.offsetParent)?.focus(),
   Enter: () => here()?.querySelector(".main a[href], a[href]").click(),
 };
 
