@@ -108,7 +108,7 @@ class Application:
             cases.fire_deadline(connection, arguments["deadline_id"], at=at)
 
     def _work_off_batch(self, arguments: dict[str, Any]) -> None:
-        batches.work_off(self.database, arguments["batch_id"], clock=self.clock)
+        batches.work_off(self.database, arguments["batch_id"], clock=self.clock, is_stopping=self.jobs.is_stopping)
 
     def _simulate(self, arguments: dict[str, Any]) -> None:
         simulations.work_off(self.database, arguments["simulation_id"], at=self.clock())

@@ -20,7 +20,7 @@ from engine.audit import Actor
 from engine.db import Database, UtcDateTime, metadata
 from engine.errors import N_, Forbidden, NotFound, XuejiError, describe
 from engine.inbox import Unfinished
-from engine.jobs import Jobs
+from engine.jobs import Interrupted, Jobs
 from engine.outages import is_outage
 from engine.permissions import require
 from engine.prepared import Prepared
@@ -148,8 +148,10 @@ def begin(
 # Working off -----------------------------------------------------------------------------------------------------
 
 
-def work_off(database: Database, batch_id: int, *, clock: Callable[[], datetime]) -> None:
-    """Do what a batch has still to do. Raises what the database raises, and is then tried again."""
+def work_off(
+    database: Database, batch_id: int, *, clock: Callable[[], datetime], is_stopping: Callable[[], bool] = lambda: False
+) -> None:
+    """Do what a batch has still to do. Raises what the database raises, and is then tried again; `Interrupted`."""
     with database.reading() as connection:
         row = connection.execute(sa.select(batch).where(batch.c.id == batch_id)).one_or_none()
         pending = connection.execute(
@@ -161,6 +163,8 @@ def work_off(database: Database, batch_id: int, *, clock: Callable[[], datetime]
         return
     for item in pending:
         _complete_one(database, row, item, clock())
+        if is_stopping():
+            raise Interrupted
     with database.transaction() as connection:
         over = batch.update().where(batch.c.id == batch_id, batch.c.finished_at.is_(None))
         connection.execute(over.values(finished_at=clock(), values={}))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -97,6 +98,7 @@ def serve(host: str, port: int, workers: int, threads: int) -> None:
     start deploys the procedures that Xueji ships. TLS belongs in front of it. SIGTERM ends it: requests that have begun
     are answered, jobs have ten seconds to end.
     """
+    _require_free(host, port)
     with _application() as application:
         logs.configure(application.settings)
         application.prepare()
@@ -144,7 +146,7 @@ def play(host: str, port: int) -> None:
 
 
 def _require_free(host: str, port: int) -> None:
-    """Two servers can share a port, and answer in turn: of two demo worlds nobody would know which one is in view."""
+    """Two servers can share a port, and answer in turn: nobody would know which of two worlds is in view."""
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
@@ -581,6 +583,11 @@ def _application(*, must_suffice: bool = True) -> Iterator[Application]:
         application = Application(Settings.read())
     except ValueError as error:
         raise click.ClickException(str(error)) from error
+    except (sa.exc.ArgumentError, ImportError) as error:
+        raise click.ClickException(
+            "XUEJI_DATABASE_URL can not be used. Write sqlite:///folder/file.db or "
+            "postgresql+psycopg://user:password@host/name, with %40 for @ and %2F for / in a password."
+        ) from error
     try:
         url = application.database.url.render_as_string(hide_password=True)
         if must_suffice and not migrations.suffices(application.database):
@@ -589,7 +596,10 @@ def _application(*, must_suffice: bool = True) -> Iterator[Application]:
     except Exception as error:
         if not is_outage(error):
             raise
-        raise click.ClickException(f"The database does not answer: {url}") from error
+        # What a server says before anybody is let in speaks of users and databases alone.
+        refusal = re.search(r"FATAL: +(.+)", str(getattr(error, "orig", "")))
+        told = f"The database refuses ({refusal[1]})" if refusal else "The database does not answer"
+        raise click.ClickException(f"{told}: {url}") from error
     finally:
         application.close()
 
@@ -611,7 +621,7 @@ def _filled(message: str, values: dict[str, Any]) -> str:
 def _in_words(error: XuejiError) -> str:
     fields = getattr(error, "fields", {})
     lines = [_filled(error.message, error.values)]
-    lines += [f"  {name}: {_in_words(inner)}" for name, inner in fields.items()]
+    lines += [f"  {name}: {_filled(inner.message, inner.values)}" for name, inner in fields.items()]
     if error.remedy and not fields:
         lines.append(_filled(error.remedy, error.values))
     return "\n".join(lines)

@@ -79,8 +79,9 @@ class Database:
         else:
             # Whenever a transaction is rolled back, the driver drops whatever is prepared, ours with its own.
             self.engine = _postgresql(self.url, connect_args={"prepare_threshold": None})
-            read_only = {"options": "-c default_transaction_read_only=on"}
-            self._reader = _postgresql(self.url, connect_args=read_only, **alone)
+            # Beside whatever options the address itself has.
+            options = f"{self.url.query.get('options', '')} -c default_transaction_read_only=on".strip()
+            self._reader = _postgresql(self.url, connect_args={"options": options}, **alone)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

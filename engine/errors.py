@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -90,9 +91,19 @@ def describe(error: BaseException) -> str:
     """An error for administrators and logs: its words where they are ours, else its kind, and where it happened.
 
     Words of others are left out, as a database quotes the row that it refused, and with it a child's number. Ours are
-    not filled in, as that may be a name.
+    not filled in, as that may be a name. Of the places those of our own code come before the libraries' last one.
     """
-    words = f": {error.message}" if isinstance(error, XuejiError) else ""
-    places = traceback.StackSummary.from_list(traceback.extract_tb(error.__traceback__)[-4:])
-    where = "".join(f"\n{place.filename}:{place.lineno} {place.name}" for place in places)
+    words = f": {error.message}" if isinstance(error, XuejiError) else _kind_of_refusal(error)
+    places = traceback.extract_tb(error.__traceback__)
+    ours = [place for place in places[:-1] if not {"site-packages", "dist-packages"} & set(Path(place.filename).parts)]
+    where = "".join(f"\n{place.filename}:{place.lineno} {place.name}" for place in [*ours[-4:], *places[-1:]])
     return f"{type(error).__name__}{words}{where}"
+
+
+def _kind_of_refusal(error: BaseException) -> str:
+    """What a database driver calls its error, with the code that its manual explains."""
+    cause = getattr(error, "orig", None)
+    if cause is None:
+        return ""
+    code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
+    return f" ({type(cause).__name__}{f' {code}' if code else ''})"

@@ -93,6 +93,10 @@ def create_tables(database: Database) -> None:
     DBOS.migrate(_url(database))
 
 
+class Interrupted(Exception):
+    """Raised by a handler that leaves off since its process ends. Another one goes on; it counts as no failure."""
+
+
 class Jobs:
     """The application's background work. One per application; at most one started per process, as DBOS has it."""
 
@@ -203,6 +207,10 @@ class Jobs:
         except Exception as error:  # the database is away; the others will notice that we are gone
             _tell("Saying goodbye", error)
 
+    def is_stopping(self) -> bool:
+        """Whether this process ends: handlers of much work ask between its parts, and raise `Interrupted`."""
+        return self._stopping.is_set()
+
     def run_pending(self) -> int:
         """Run all that waits here and now, one after the other, pauses skipped. For tests, instead of `start`."""
         ran = 0
@@ -245,6 +253,9 @@ class Jobs:
             try:
                 with _measured(name):
                     self._handlers[name](arguments)
+            except Interrupted:
+                with self._database.transaction() as connection:
+                    self._put(connection, f"{job}~{uuid.uuid4()}", job, name, arguments)
             except Exception as error:
                 _tell(f"Job {job}", error)
                 self._note_failure(job, name, arguments, describe(error))
@@ -429,9 +440,8 @@ def _measured(name: str) -> Iterator[None]:
 
 
 def _tell(what: str, error: Exception) -> None:
-    """Log a failure without the words of others, as `describe` has it; with them for those who ask for debugging."""
+    """Log a failure without the words of others, as `describe` has it."""
     _log.warning("%s failed: %s", what, describe(error))
-    _log.debug("%s", what, exc_info=error)
 
 
 def _of(workflow: WorkflowStatus) -> tuple[str, str, dict[str, Any]]:

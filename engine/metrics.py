@@ -6,6 +6,7 @@ public. And not added up over processes: Prometheus does that, and keeps apart w
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -50,7 +51,9 @@ def serve(host: str, port: int, figures: Callable[[], Iterable[Figure]]) -> int:
     for candidate in range(port, port + _PORTS):
         try:
             _start(candidate, host, REGISTRY)
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise OSError(f"Metrics can not be offered on {host}:{candidate}: {error.strerror}.") from error
             continue
         _log.info("Metrics are on %s:%s.", host, candidate)
         return candidate

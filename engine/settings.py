@@ -62,6 +62,8 @@ def _read(variable: str, text: str, kind: type, choices: Sequence[str]) -> Any:
     if kind is int:
         if not text.isdigit():
             raise ValueError(f"{variable} is {text!r}; write a whole number.")
+        if variable.endswith("_PORT") and int(text) > 65535:
+            raise ValueError(f"{variable} is {text!r}; ports go up to 65535.")
         return int(text)
     return text
 

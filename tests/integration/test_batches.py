@@ -15,6 +15,7 @@ from engine.batches import batch, batch_item
 from engine.cases import AlreadyDone
 from engine.errors import Forbidden, Invalid, NotFound
 from engine.inbox import NoBatch, NotYours
+from engine.jobs import Interrupted
 from engine.settings import Settings
 from tests.integration import play
 
@@ -140,6 +141,17 @@ def test_killed_in_the_middle_it_is_gone_on_with(database, application, waiting,
         entries = sa.select(audit.audit_entry.c.subject_id).where(audit.audit_entry.c.action == "task.completed")
         completed = [subject for subject in connection.scalars(entries) if subject in {task.id for task in waiting}]
     assert sorted(completed) == sorted(task.id for task in waiting)
+
+
+def test_a_process_that_ends_hands_on_what_is_left(database, application, waiting, begin, look, clock):
+    batch_id = begin(waiting)
+    with pytest.raises(Interrupted):
+        batches.work_off(database, batch_id, clock=clock, is_stopping=lambda: True)
+    left, _ = look(batch_id)
+    assert (left.state, left.done, left.pending) == ("working", 1, len(waiting) - 1)
+    application.jobs.run_pending()
+    after, _ = look(batch_id)
+    assert (after.state, after.done, after.failed) == ("finished", len(waiting), 0)
 
 
 def test_a_job_that_runs_twice_changes_no_result(database, application, waiting, begin, look, clock):

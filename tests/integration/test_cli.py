@@ -12,6 +12,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,33 @@ def test_a_setting_that_can_not_be_read_is_named(monkeypatch: pytest.MonkeyPatch
     assert (result.exit_code, "XUEJI_DEMO" in result.output) == (1, True)
 
 
+@pytest.mark.parametrize("url", ["postgres://xueji@host/xueji", "postgresql+psycopg2://host/xueji", "xueji", "foo://"])
+def test_an_address_that_leads_to_no_database_is_told_how_to_write_one(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("XUEJI_DATABASE_URL", url)
+    refused = CliRunner().invoke(main, ["procedures", "list"])
+    assert refused.exit_code == 1
+    assert "Write sqlite:///" in refused.output
+
+
+def test_a_server_that_refuses_is_told_from_one_that_is_away(
+    postgresql_server: sa.URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused_url = postgresql_server.set(drivername="postgresql+psycopg", database="nowhere")
+    monkeypatch.setenv("XUEJI_DATABASE_URL", refused_url.render_as_string(hide_password=False))
+    refused = CliRunner().invoke(main, ["procedures", "list"]).output
+    assert 'refuses (database "nowhere" does not exist)' in refused
+    monkeypatch.setenv("XUEJI_DATABASE_URL", "postgresql+psycopg://xueji@127.0.0.1:1/xueji")
+    assert "does not answer" in CliRunner().invoke(main, ["procedures", "list"]).output
+
+
+def test_a_port_that_there_is_not_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XUEJI_METRICS_PORT", "99999")
+    result = CliRunner().invoke(main, ["db", "upgrade"])
+    assert (result.exit_code, "XUEJI_METRICS_PORT" in result.output) == (1, True)
+
+
 # ---- procedures
 
 
@@ -111,9 +139,10 @@ def test_a_changed_file_is_deployed_from_the_day_that_is_given(
     shipped = (processes_folder() / "anhui" / "transfer.bpmn").read_text("utf-8")
     file = tmp_path / "transfer.bpmn"
     file.write_text(shipped + "<!-- changed -->", "utf-8")
-    result = xueji("procedures", "deploy", str(file), "--regime", "anhui", "--from", "2100-01-01")
+    day = f"{datetime.now(UTC).year + 5}-01-01"
+    result = xueji("procedures", "deploy", str(file), "--regime", "anhui", "--from", day)
     assert result.exit_code == 0, result.output
-    assert "version 2 of anhui/transfer, in force from 2100-01-01 00:00" in result.output
+    assert f"version 2 of anhui/transfer, in force from {day} 00:00" in result.output
     assert ("anhui", "transfer", 2, "deployed") in in_force(xueji)
 
 
@@ -273,9 +302,12 @@ def answer(address: str) -> tuple[int, str]:
     raise AssertionError("The server did not answer within a minute and a half.")
 
 
-def test_a_demo_shares_its_port_with_nobody(bare_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", ["demo", "serve"])
+def test_a_server_shares_its_port_with_nobody(
+    bare_database: Database, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        refused = command_on(bare_database, monkeypatch)("demo", "--port", str(taken.getsockname()[1]))
+        refused = command_on(bare_database, monkeypatch)(command, "--port", str(taken.getsockname()[1]))
     assert refused.exit_code == 1
     assert "Choose another port." in refused.output
     assert not migrations.suffices(bare_database)

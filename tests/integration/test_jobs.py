@@ -21,7 +21,7 @@ from engine import jobs as jobs_module
 from engine.audit import SYSTEM, audit_entry
 from engine.db import Database
 from engine.errors import Conflict, NotFound
-from engine.jobs import ATTEMPTS, Jobs, SignsOfLife, describe, failed_job, failed_jobs, job_process
+from engine.jobs import ATTEMPTS, Interrupted, Jobs, SignsOfLife, describe, failed_job, failed_jobs, job_process
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60  # seconds until a test gives up hope; none waits so long when all is well
@@ -168,6 +168,31 @@ def test_an_error_is_described_without_the_words_of_others() -> None:
     assert description.startswith("ValueError\n")
     assert "refuse" in description
     assert "340104" not in description
+
+
+def test_of_a_database_the_kind_of_refusal_is_told_and_where_we_asked(database: Database) -> None:
+    with pytest.raises(sa.exc.DBAPIError) as caught, database.transaction() as connection:
+        connection.execute(sa.text("SELECT '340104209901010000' FROM nowhere"))
+    description = describe(caught.value)
+    kind = "OperationalError SQLITE_ERROR" if database.is_sqlite else "UndefinedTable 42P01"
+    assert f"({kind})" in description
+    assert "test_jobs.py" in description
+    assert "340104" not in description
+
+
+def test_whoever_leaves_off_is_gone_on_with_and_has_not_failed(database: Database, clock: Any) -> None:
+    done: list[int] = []
+
+    def work(arguments: dict[str, Any]) -> None:
+        done.append(len(done))
+        if len(done) < 3:
+            raise Interrupted
+
+    jobs = Jobs(database, {"note": work}, clock=clock)
+    enqueue(database, jobs)
+    assert jobs.run_pending() == 3
+    with database.reading() as connection:
+        assert connection.execute(sa.select(failed_job)).all() == []
 
 
 # ---- in the background
