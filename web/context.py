@@ -117,7 +117,7 @@ def transaction() -> AbstractContextManager[Connection]:
 
 
 def reading() -> AbstractContextManager[Connection]:
-    """A consistent view for reading: `with reading() as connection`."""
+    """For reading alone, each statement by itself: `with reading() as connection`."""
     return xueji().application.database.reading()
 
 

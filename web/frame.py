@@ -63,7 +63,7 @@ def by_place(offered: list[DemoAccount]) -> dict[str, list[tuple[Membership, lis
 
 
 def register(app: Flask) -> None:
-    app.jinja_env.globals.update(frame=frame, by_place=by_place, current_session=current_session, settings=settings)
+    app.jinja_env.globals.update(frame=frame, by_place=by_place, current_session=current_session)
 
 
 def _province(division_code: str | None) -> str:

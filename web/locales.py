@@ -126,7 +126,7 @@ def register(app: Flask) -> None:
         app, date_words=day_in_words, datetime_words=moment_in_words, label=label, own=own, message=message_of,
         remedy=remedy_of,
     )  # fmt: skip
-    app.jinja_env.globals.update(own_name=own_name, is_english=is_english, locales=LOCALES, chosen_locale=chosen_locale)
+    app.jinja_env.globals.update(own_name=own_name, is_english=is_english)
 
 
 def _word(text: str, /, **values: Any) -> Markup:

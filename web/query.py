@@ -97,7 +97,7 @@ def page(error: XuejiError | None = None) -> str:
         asked = Asked.read(connection, actor)
         filters = asked.filters(actor)
         found = transfers.search(connection, actor, filters, at=now(), page=number, size=PAGE_SIZE)
-        levels = _levels(connection, actor, _path(connection, actor, asked.within))
+        levels = _levels(connection, _path(connection, actor, asked.within))
         years = transfers.school_years(connection)
         words = query_words(connection, actor)
     return render_template(
@@ -140,7 +140,7 @@ def places() -> str:
     actor = current_actor()
     with reading() as connection:
         within = _deepest(connection, actor, request.args.getlist("within"))
-        levels = _levels(connection, actor, _path(connection, actor, within))
+        levels = _levels(connection, _path(connection, actor, within))
     return render_template("query/_places.html", levels=levels)
 
 
@@ -205,7 +205,7 @@ def _path(connection: Connection, actor: Actor, within: int | None) -> list[int]
     return list(reversed(up[: up.index(actor.organisation_id or 0) + 1]))
 
 
-def _levels(connection: Connection, actor: Actor, path: Sequence[int]) -> list[Level]:
+def _levels(connection: Connection, path: Sequence[int]) -> list[Level]:
     """A choice of authorities for each place on the path that has any, and one of the last one's schools."""
     found = []
     for place, chosen in zip(path, [*path[1:], None], strict=True):

@@ -199,7 +199,7 @@ def _head(connection: Connection, actor: Actor, case_id: int) -> Head:
         bars=_bars(transfers.ribbon(connection, actor, case_id)),
         incidents=cases.incidents_of(connection, actor, case_id),
         failures=[students.FAILURES[code] for code in found.failed_checks or () if found.state == "refused"],
-        may_withdraw=transfers.may_withdraw(connection, actor, case_id, at=now()),
+        may_withdraw=transfers.may_withdraw(connection, actor, case_id),
         own_tasks=inbox.waiting_of(connection, actor, case_id),
         parties=list(cases.parties(connection, actor, case_id).items()),
         query=query_words(connection, actor),

@@ -17,12 +17,6 @@ from engine.comparison.sentences import NOTHING, Value, Words, fill
 SEVERITIES = ("legal_effect", "who", "order", "form", "wording", "layout")
 # differs: both say something, and not the same; unstated: one says nothing of it; inferred: our reading of one.
 STANDINGS = ("differs", "unstated", "inferred")
-# What a step is; and the way in which it is done.
-KINDS_OF_STEP = (
-    "start", "apply", "confirm", "enter", "decide", "work", "check", "retrieve", "enrol", "notify", "escalate",
-    "service", "choice", "send", "receive", "wait", "end",
-)  # fmt: skip
-CHANNELS = ("system", "off_system", "guardian", "automatic", "message", "unstated")
 # Who acts outside the two pools.
 GUARDIAN = "guardian"
 

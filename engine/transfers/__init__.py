@@ -25,7 +25,6 @@ from engine.transfers.attachments import (
     Attachment,
     BadAttachment,
     attach,
-    attachment_name,
     forget_orphans,
     open_attachment,
 )
@@ -76,7 +75,7 @@ __all__ = [
     "LONGEST_REASON", "STATES", "Ahead", "AlreadyDeclined", "AlreadyHere", "AlreadyStarted", "Application",
     "Attachment", "BadAttachment", "CheckFailed", "Choice", "Closed", "DataDiffer", "Draft", "DraftChanged",
     "Ended", "Entry", "Filters", "Found", "Hold", "Holding", "NotWithdrawable", "NumberCheck", "SchoolClosed",
-    "TooLate", "TooManyToExport", "Transfer", "Waiting", "ahead", "apply", "attach", "attachment_name", "by_number",
+    "TooLate", "TooManyToExport", "Transfer", "Waiting", "ahead", "apply", "attach", "by_number",
     "check_number", "decline", "differences", "discard", "draft", "drafts_of_school", "examine", "export",
     "fitting", "forget_drafts", "forget_orphans", "get", "history", "holdings", "is_party", "look_up", "looked_up",
     "may_withdraw", "new_uid", "open_attachment", "prepare", "provinces", "regions", "register", "ribbon",

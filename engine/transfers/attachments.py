@@ -83,11 +83,6 @@ def open_attachment(connection: Connection, actor: Actor, uid: str, *, at: datet
     return Attachment(row.name, row.media_type, row.content)
 
 
-def attachment_name(connection: Connection, uid: str) -> str | None:
-    """What the file was called by whoever attached it."""
-    return connection.scalar(sa.select(attachment.c.name).where(attachment.c.uid == uid))
-
-
 def claim(
     connection: Connection, actor: Actor, case_id: int, fields: Iterable[Field], values: Mapping[str, Any]
 ) -> None:

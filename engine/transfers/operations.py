@@ -221,7 +221,7 @@ def _withdrawable_until(connection: Connection, case_id: int) -> str | None:
     return procedures.load(connection, version_id).pool(RECEIVING).withdrawable_until
 
 
-def may_withdraw(connection: Connection, actor: Actor, case_id: int, *, at: datetime) -> bool:
+def may_withdraw(connection: Connection, actor: Actor, case_id: int) -> bool:
     """Whether the page offers a withdrawal; `withdraw` asks again under the lock."""
     row = _TRANSFER.first(connection, {"of_case": case_id})
     if row is None:

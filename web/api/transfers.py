@@ -261,7 +261,7 @@ def transfer(connection: Connection, case_id: int) -> TransferDetail:
         record_hash=found.record_hash,
         failed_checks=[Reason.of(students.FAILURES[code]) for code in found.failed_checks or ()],
         withdrawal_reason=found.withdrawal_reason,
-        may_withdraw=transfers.may_withdraw(connection, actor, case_id, at=now()),
+        may_withdraw=transfers.may_withdraw(connection, actor, case_id),
         parties=Party.all_of(connection, cases.parties(connection, actor, case_id)),
         records=[RecordRow.of(holding) for holding in transfers.holdings(connection, actor, found)],
     )
