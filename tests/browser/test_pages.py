@@ -48,7 +48,7 @@ PAGES = {
     "/notices": [("shushan-operator", "/notices")],
     "/numbers/<int:a>/<int:b>": [("anhui-policy", "/numbers/{national}/{anhui}")],
     "/query": [("shushan-operator", "/query"), ("moe-operator", "/query?state=refused")],
-    "/tasks/<int:task_id>": [
+    "/tasks/<long:task_id>": [
         ("shushan-operator", "/tasks/{check}"),
         ("zhiyuan-reviewer", "/tasks/{review}"),
         ("shushan-operator", "/tasks/{decided}"),
