@@ -12,7 +12,7 @@ from engine.bpmn.graph import Node
 from engine.errors import N_
 from engine.registry import codes
 from web.gettext import gettext as _
-from web.locales import label, offer, own_name
+from web.locales import is_english, label, offer, own_name
 
 PARTIES = {
     "receiving_school": N_("Receiving school"),
@@ -190,6 +190,70 @@ STATES = {
 }
 
 
+# What audit entries keep, by its name, and the words of its codes. Ids and names of elements stay as they are.
+FACTS = {
+    "a": N_("First side"),
+    "b": N_("Second side"),
+    "basis": N_("Basis"),
+    "capacity": N_("Places"),
+    "cases": N_("Number of cases"),
+    "class_id": N_("Class"),
+    "closed": N_("Closed season"),
+    "day": N_("Day"),
+    "days": N_("Days"),
+    "duty": N_("Duty"),
+    "effective_from": N_("In force from"),
+    "elements": N_("Number of elements"),
+    "filters": N_("Filters"),
+    "format": N_("Format"),
+    "from": N_("Former school"),
+    "grade": N_("Grade"),
+    "hash": N_("Seal"),
+    "is_workday": N_("Is a working day"),
+    "kind": N_("Which procedure or part"),
+    "level": N_("Level"),
+    "membership_id": N_("Membership"),
+    "move": N_("Kind of move"),
+    "movable": N_("Can be transferred"),
+    "name": N_("Name"),
+    "node": N_("Step"),
+    "notices": N_("Number of notices"),
+    "number": N_("Version number"),
+    "organisation_id": N_("Organisation"),
+    "parent_id": N_("In charge of it"),
+    "province": N_("Province concerned"),
+    "reason": N_("Reason given"),
+    "record_id": N_("Electronic record"),
+    "regime": N_("Regime"),
+    "result": N_("Decision"),
+    "school_id": N_("School"),
+    "school_year": N_("School year"),
+    "sha256": N_("Hash"),
+    "side": N_("Side"),
+    "source": N_("Source"),
+    "state": N_("State"),
+    "status": N_("Status of the student"),
+    "steps_a": N_("Steps of the first side"),
+    "steps_b": N_("Steps of the second side"),
+    "student_id": N_("Student"),
+    "tasks": N_("Number of tasks"),
+    "to": N_("Target school"),
+    "transfers": N_("Number of transfers"),
+    "version": N_("Version"),
+    "versions": N_("Versions of both sides"),
+    "went_on": N_("Went on"),
+}
+FACT_VALUES = {
+    "basis": BASES | {"text": N_("From the text")},
+    "duty": DUTIES,
+    "level": LEVELS,
+    "move": MOVES,
+    "result": {"agree": N_("Agree"), "refuse": N_("Do not agree")},
+    "side": {"receiving": N_("Receiving side"), "releasing": N_("Releasing side")},
+    "state": {code: state.word for code, state in STATES.items()} | {"deployed": N_("Deployed")},
+}
+
+
 def party(code: str) -> str:
     return str(_(PARTIES[code]))
 
@@ -257,10 +321,24 @@ def subject(kind: str) -> str:
 
 
 def as_pairs(values: Any) -> str:
-    """What an audit entry keeps, on one line: `duty=operator organisation_id=4`."""
+    """What an audit entry keeps, on one line: `Duty: Operator; Organisation: 4`. A newer release's words stay codes."""
     if not isinstance(values, dict):
-        return str(values)
-    return " ".join(f"{name}={value}" for name, value in values.items() if value is not None)
+        return _fact("", values)
+    colon, comma = (": ", "; ") if is_english() else ("：", "；")
+    pairs = ((_(FACTS[name]) if name in FACTS else name, _fact(name, value)) for name, value in values.items())
+    return comma.join(f"{name}{colon}{value}" for name, value in pairs if value)
+
+
+def _fact(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return yes_or_no(value)
+    if isinstance(value, dict):
+        return f"({as_pairs(value)})" if value else ""
+    if isinstance(value, list):
+        return ", ".join(_fact(name, each) for each in value if each is not None)
+    return str(_(FACT_VALUES[name][value])) if value in FACT_VALUES.get(name, {}) else str(value)
 
 
 def options(codes: Iterable[str], words: Callable[[str], str]) -> list[tuple[str, str]]:
