@@ -17,13 +17,16 @@ from web.api import (
     inbox,
     incidents,
     notices,
+    organisations,
     procedures,
     transfers,
 )
 from web.context import public
 
 blueprint = Blueprint("api", __name__, url_prefix=document.PREFIX)
-for part in (account, inbox, batches, applications, transfers, cases, notices, procedures, comparisons, incidents):
+for part in (
+    account, inbox, batches, applications, transfers, cases, notices, organisations, procedures, comparisons, incidents,
+):  # fmt: skip
     blueprint.register_blueprint(part.blueprint)
 
 

@@ -62,6 +62,7 @@ ROUTES = {
     "notices.notices": "person",
     "notices.read": "person",
     "notices.read_all": "person",
+    "organisations.found": "person",
     "procedures.overview": "person",
     "procedures.version": "person",
     "procedures.diagram": "person",

@@ -293,3 +293,16 @@ def test_of_many_at_once_one_is_done_and_all_are_answered_alike(app, world, toke
 
 def test_no_answer_stays_in_a_shared_cache(county):
     assert county.get("/me").headers["Cache-Control"] == "no-store"
+
+
+def test_a_program_finds_the_organisations_of_its_jurisdiction_and_no_others(program_of, world, county):
+    below = ok(county.get("/organisations"))
+    assert world[ANHUI].school in {office["id"] for office in below}
+    assert {office["level"] for office in below} == {"school"}
+    assert ok(county.get("/organisations", below=world[ANHUI].school)) == []
+    refused(county.get("/organisations", below=world[HENAN].county), 404)
+    ministry = program_of(world.ministry_actors["operator"])
+    provinces = ok(ministry.get("/organisations"))
+    assert {office["level"] for office in provinces} == {"province"}
+    narrowed = ok(ministry.get("/transfers", within=provinces[0]["id"]))
+    assert "items" in narrowed
