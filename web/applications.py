@@ -22,7 +22,7 @@ from engine.registry.classes import NoVacancy
 from engine.registry.lookups import StudentNotFound
 from engine.registry.organisations import Organisation
 from engine.registry.students import CheckFailure, Summary
-from engine.transfers import Ahead, AlreadyStarted, Application, Choice, Draft
+from engine.transfers import Ahead, AlreadyStarted, Application, Choice, Draft, Transfer
 from web.attachments import keep
 from web.context import current_actor, now, reading, requires, settings, transaction, xueji
 from web.errors import shown_again_by, wants_json
@@ -121,6 +121,8 @@ class Sheet:
     student: Summary | None
     school: Organisation | None
     failures: tuple[CheckFailure, ...]
+    # The student's other transfer, where the school may see it.
+    other: Transfer | None
 
     @property
     def number(self) -> str:
@@ -471,6 +473,7 @@ def _sheet(entries: Entries, error: XuejiError | None) -> Sheet:
             student=student,
             school=organisations.get(connection, student.place.school_id) if student and student.place else None,
             failures=tuple(transfers.would_refuse(connection, application, student)) if student else (),
+            other=transfers.open_of(connection, actor, student.id) if student else None,
         )
 
 

@@ -31,6 +31,7 @@ from engine.registry.tables import organisation_ancestor
 from engine.transfers import attachments, drafts
 from engine.transfers.tables import RECEIVING, RELEASING, transfer
 from engine.transfers.values import id_of
+from engine.transfers.views import Transfer, summaries
 from engine.workdays import SHANGHAI
 
 
@@ -335,6 +336,12 @@ def stands_against(
     if other is not None and other.case_id != besides:
         failures.append(OTHER_TRANSFER)
     return failures
+
+
+def open_of(connection: Connection, actor: Actor, student_id: int) -> Transfer | None:
+    """The transfer of a student that has not ended, if the actor may see it: whoever asks may have begun it."""
+    found = _OPEN_OF.first(connection, {"of_student": student_id})
+    return summaries(connection, actor, [found.case_id]).get(found.case_id) if found else None
 
 
 _OPEN_OF = Prepared(

@@ -391,7 +391,16 @@ def test_what_would_be_refused_later_is_said_now_with_its_remedy(database, world
 
 def test_another_open_transfer_is_said_now(database, world, clock, anhui):
     play.apply(database, world, HENAN, ZHEJIANG, clock())
-    assert "2002" in anhui().look_up()
+    found = anhui().look_up()
+    assert "2002" in found
+    assert "查看转学" not in found  # another school's
+
+
+def test_the_own_schools_open_transfer_is_led_to(database, world, clock, anhui):
+    case_id = play.apply(database, world, HENAN, ANHUI, clock())
+    found = anhui().look_up()
+    assert "2002" in found
+    assert f"查看转学 ZX2026{case_id:08d}" in found
 
 
 def test_the_limit_of_look_ups_is_said_in_words(application, anhui):
