@@ -82,7 +82,7 @@ class DataDiffer(Invalid):
 
 
 _NUMBERS = ("student.record_number", "student.id_number")
-_FURTHEST = timedelta(days=366)
+_A_YEAR = timedelta(days=366)
 _LOOKED_UP_BY = frozenset({*_NUMBERS, "student.name", "origin.province", "origin.division", "origin.school"})
 
 OTHER_TRANSFER = CheckFailure(
@@ -293,13 +293,14 @@ def _wrong_target(
 
 
 def _wrong_date(bound: Mapping[str, Any], at: datetime) -> dict[str, XuejiError]:
-    """A date of the change that must be a slip: the documents set no bounds, but nobody moves in another decade."""
+    """A date of the change that must be a slip: the documents set no bounds, but nobody moves so long ago or ahead."""
     try:
         changed_on = date.fromisoformat(bound.get("transfer.date") or "")
     except ValueError:
         return {}
-    if abs(changed_on - at.astimezone(SHANGHAI).date()) > _FURTHEST:
-        return {"transfer.date": FieldError(N_("Choose a day within a year of today."))}
+    ahead = changed_on - at.astimezone(SHANGHAI).date()
+    if not -10 * _A_YEAR <= ahead <= _A_YEAR:
+        return {"transfer.date": FieldError(N_("Choose a day of the last ten years or of the next one."))}
     return {}
 
 

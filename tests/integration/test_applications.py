@@ -240,6 +240,8 @@ def test_a_full_class_takes_nobody(database, world, desk):
         ({"origin__division": "999999"}, "origin.division"),
         ({"origin__division": "410102"}, "origin.school"),
         ({"origin__school": "county"}, "origin.school"),
+        ({"transfer__date": "2099-12-01"}, "transfer.date"),
+        ({"transfer__date": "2016-08-31"}, "transfer.date"),
     ],
 )
 def test_choices_that_do_not_fit_each_other_are_refused_where_they_were_made(world, desk, entries, wrong):
