@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import uuid
 from collections.abc import Callable
 from functools import cache
@@ -97,6 +98,24 @@ def _validator(schema: str) -> jsonschema.Draft202012Validator:
 def as_described(rule: str) -> str:
     """A route's path as the description writes it."""
     return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule).removeprefix(PREFIX)
+
+
+def answers_at_once(send: Callable[[], TestResponse], times: int = 4) -> set[tuple[int, bytes]]:
+    """What is answered to a request that is sent several times at the same moment: status and body."""
+    answers: set[tuple[int, bytes]] = set()
+    barrier = threading.Barrier(times)
+
+    def run() -> None:
+        barrier.wait()
+        answer = send()
+        answers.add((answer.status_code, answer.data))
+
+    threads = [threading.Thread(target=run) for _ in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
 
 
 def ok(answer: TestResponse, status: int = 200) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 import uuid
 
 import pytest
@@ -11,7 +10,7 @@ import sqlalchemy as sa
 
 from engine import audit, cases, idempotency, transfers
 from tests.integration import play
-from tests.integration.api.conftest import Program, ok, refused
+from tests.integration.api.conftest import Program, answers_at_once, ok, refused
 from tests.integration.world import id_number, name_of
 
 ANHUI, HENAN, ZHEJIANG = "340000", "410000", "330000"
@@ -226,22 +225,9 @@ def test_whatever_a_program_keeps_as_a_draft_the_pages_can_show(school, session_
 
 def test_the_same_application_sent_twice_at_once_is_answered_alike(app, world, token_of, school, entries):
     uid = ok(school.post("/drafts", entries()), 201)["uid"]
-    token = token_of(world[ANHUI].actor("operator"))
-    answers: list[tuple[int, bytes]] = []
-    barrier = threading.Barrier(4)
-
-    def send() -> None:
-        barrier.wait()
-        answer = Program(app.test_client(), token).post("/transfers", entries(draft=uid), key="one")
-        answers.append((answer.status_code, answer.data))
-
-    threads = [threading.Thread(target=send) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(set(answers)) == 1
-    assert answers[0][0] == 201
+    token, body = token_of(world[ANHUI].actor("operator")), entries(draft=uid)
+    [answer] = answers_at_once(lambda: Program(app.test_client(), token).post("/transfers", body, key="one"))
+    assert answer[0] == 201
 
 
 def test_an_answer_that_came_meanwhile_is_given_instead_of_what_stands_against_it(school, entries, monkeypatch):
