@@ -117,6 +117,6 @@ def _conditions(filters: Filters) -> list[sa.ColumnElement[bool]]:
         (columns.case_id, filters.case_id),
         (columns.organisation_id, filters.organisation_id),
     ):
-        if value:
+        if value not in (None, ""):
             found.append(column == value)
     return found

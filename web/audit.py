@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -12,6 +13,7 @@ from engine import trail, transfers
 from engine.trail import Filters
 from engine.workdays import SHANGHAI
 from web.context import current_actor, reading, requires
+from web.ids import a_long_id, an_id
 from web.paging import COUNTED, PAGE_SIZE, Page, offset_of, page_number
 from web.searches import posted_search, recalled_search
 from web.words import deed, options
@@ -57,7 +59,7 @@ def _filters(connection: Connection, values: dict[str, str]) -> Filters:
         person=values.get("person", ""),
         action=values.get("action", ""),
         subject_kind=values.get("subject_kind", ""),
-        subject_id=_number(values.get("subject_id")),
+        subject_id=_number(values.get("subject_id", ""), a_long_id),
         case_id=_case(connection, values.get("case_id", "").strip()),
     )
 
@@ -66,7 +68,7 @@ def _case(connection: Connection, text: str) -> int | None:
     """A case by its own number or by its transfer's; no case at all for what is neither, so that nothing is found."""
     if not text:
         return None
-    return _number(text) or transfers.by_number(connection, current_actor(), text) or 0
+    return _number(text, an_id) or transfers.by_number(connection, current_actor(), text) or 0
 
 
 # What can not be read narrows nothing: the form's own fields let nothing else through.
@@ -77,5 +79,8 @@ def _midnight(text: str | None) -> datetime | None:
         return None
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() and len(text) < 16 else None
+def _number(text: str, kind: Callable[[str], int]) -> int | None:
+    try:
+        return kind(text)
+    except ValueError:
+        return None

@@ -210,6 +210,12 @@ def test_a_page_of_a_case_leads_to_its_entries(visitor_of, place):
     assert "没有符合条件的记录" in page
 
 
+@pytest.mark.parametrize("typed", ["2147483648", "9" * 30, "ZX209900000001", "nonsense"])
+def test_what_is_no_cases_number_finds_nothing(visitor_of, place, typed):
+    auditor = visitor_of(place.actor("county_auditor"))
+    assert "没有符合条件的记录" in auditor.follow(auditor.post("/audit", {"case_id": typed})).text
+
+
 def test_an_auditor_sees_nothing_of_another_jurisdiction(visitor_of, country, place, elsewhere):
     visitor_of(elsewhere.actor("operator"))
     assert "410000" not in visitor_of(place.actor("county_auditor")).get("/audit").text

@@ -362,3 +362,9 @@ def test_it_is_as_complete_in_english(operator, database, world, clock, case_id)
         "Between the two sides", "Receiving authority", "Wait for the releasing side",
     ):  # fmt: skip
         assert told in page
+
+
+def test_the_audit_log_is_searched_by_the_number_that_people_know(visitor_of, world, case_id):
+    auditor = visitor_of(world[ANHUI].actor("county_auditor"))
+    shown = auditor.follow(auditor.post("/audit", {"case_id": f"ZX2026{case_id:08d}"})).text
+    assert f'href="/audit?case_id={case_id}"' in shown
