@@ -5,6 +5,7 @@ Errors speak the terminal's language, from the pages' translations; everything e
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -14,6 +15,7 @@ import socket
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, replace
@@ -56,6 +58,8 @@ _FORMAT = click.option(
 
 # Sent by the server to its processes, in which it means nothing else.
 _DRAIN = signal.SIGUSR1
+# Seconds in which what a killed server has left is gone.
+_PORT_PATIENCE = 5.0
 _LOG_LIKE_THE_REST = {
     "formatters": {},
     "handlers": {},
@@ -146,13 +150,22 @@ def play(host: str, port: int) -> None:
 
 
 def _require_free(host: str, port: int) -> None:
-    """Two servers can share a port, and answer in turn: nobody would know which of two worlds is in view."""
-    try:
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
-    except OSError as error:
-        raise click.ClickException(
-            f"Nothing can listen on {host}:{port} ({error.strerror}). Choose another port."
-        ) from error
+    """Two servers can share a port, and answer in turn: nobody would know which of two worlds is in view.
+
+    The processes of a server that was killed hold its port until they have noticed. They are waited for, so that
+    whatever has killed it can start it again at once.
+    """
+    patience = time.monotonic() + _PORT_PATIENCE
+    while True:
+        try:
+            socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > patience:
+                raise click.ClickException(
+                    f"Nothing can listen on {host}:{port} ({error.strerror}). Choose another port."
+                ) from error
+        time.sleep(0.1)
 
 
 class _Server(MPServer):

@@ -306,8 +306,19 @@ def answer(address: str) -> tuple[int, str]:
 def test_a_server_shares_its_port_with_nobody(
     bare_database: Database, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
+    monkeypatch.setattr("engine.cli._PORT_PATIENCE", 0)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         refused = command_on(bare_database, monkeypatch)(command, "--port", str(taken.getsockname()[1]))
     assert refused.exit_code == 1
     assert "Choose another port." in refused.output
     assert not migrations.suffices(bare_database)
+
+
+def test_a_port_that_a_killed_server_still_holds_is_waited_for(xueji: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("engine.cli.time.sleep", lambda _seconds: taken.close())
+        monkeypatch.setattr("engine.cli._serve", lambda _host, port, *_: served.append(port))
+        assert xueji("serve", "--port", str(port)).exit_code == 0
+    assert served == [port]
