@@ -28,6 +28,7 @@ from engine.cli import main
 from engine.db import Database
 from engine.jobs import job_process
 from engine.settings import Settings, processes_folder
+from tests.faults.processes import free_port
 
 ROOT = Path(__file__).parents[2]
 Command = Callable[..., Result]
@@ -201,13 +202,6 @@ def run(database_served: Database) -> Iterator[Callable[..., subprocess.Popen[by
         if process.poll() is None:
             process.kill()
             process.wait(30)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture
