@@ -15,7 +15,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Dialect, Engine, make_url
 
-from engine.wire import Wire
+from engine.wire import Rows, Wire
 
 metadata = sa.MetaData(
     naming_convention={
@@ -277,18 +277,23 @@ def execute(connection: Connection, sql: str, values: Sequence[Any] = (), *, las
         raise
 
 
-def keep(connection: Connection, sql: str, values: Sequence[Any] = ()) -> None:
-    """Execute a statement that has no rows: at the latest before the next one, or when the transaction ends.
+def keep(
+    connection: Connection, sql: str, values: Sequence[Any] = (), then: Callable[[Rows], None] | None = None
+) -> None:
+    """Execute a statement at the latest before the next one, or when the transaction ends.
 
-    On PostgreSQL it travels with that, and what the database has against it is raised there.
+    On PostgreSQL it travels with that, and what the database has against it is raised there. If it has rows, `then` is
+    handed them, at the same time; what that raises is raised there, too.
     """
     _tell(connection, sql, values)
     info = connection.connection.info
     try:
         if wire := info.get(_WIRE):
-            wire.keep(sql, values)
+            wire.keep(sql, values, then)
         else:
-            info[_CURSOR].execute(sql, values)
+            answered = info[_CURSOR].execute(sql, values)
+            if then:
+                then(answered.fetchall())
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translated(connection, sql, error) from error
 

@@ -149,6 +149,11 @@ class Prepared:
         text = self._text(connection, values)
         return [text.row(found) for found in execute(connection, text.sql, text.bind(values), last=last)]
 
+    def later_rows(self, connection: Connection, values: Mapping[str, Any], then: Callable[[list[Any]], None]) -> None:
+        """Have `then` handed what a query answers, at the latest before the next statement's own answer."""
+        text = self._text(connection, values)
+        keep(connection, text.sql, text.bind(values), then=lambda found: then([text.row(one) for one in found]))
+
     def first(self, connection: Connection, values: Mapping[str, Any]) -> Any | None:
         """The first row, or None."""
         found = self.rows(connection, values)

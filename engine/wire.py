@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -29,6 +29,8 @@ class _Statement(NamedTuple):
     text: bytes
     # As the server reads them: it knows itself which type each has.
     values: Sequence[Any]
+    # Is handed what the server answers.
+    then: Callable[[Rows], None] | None = None
 
 
 # A prepared statement whose columns have changed since, or that somebody has dropped.
@@ -63,13 +65,16 @@ class Wire:
         sent, too. Raises what the driver would raise.
         """
         end = [_COMMIT] if last and not self._driver.autocommit else []
-        answer = self._exchange([*self._kept, self._statement(sql, values), *end])[-1 - len(end)]
-        self._adapter.set_pgresult(answer)
-        return self._adapter.load_rows(0, answer.ntuples, tuple)
+        if end:
+            self._hear()
+        return self._rows(self._exchange([*self._kept, self._statement(sql, values), *end])[-1 - len(end)])
 
-    def keep(self, sql: str, values: Sequence[Any]) -> None:
-        """Send this with whatever comes next; what the server has against it is raised then."""
-        self._kept.append(self._statement(sql, values))
+    def keep(self, sql: str, values: Sequence[Any], then: Callable[[Rows], None] | None = None) -> None:
+        """Send this with whatever comes next; what the server has against it is raised then.
+
+        Where somebody waits for its rows, they are handed over before the transaction ends, which `then` may prevent.
+        """
+        self._kept.append(self._statement(sql, values, then))
 
     def unkeep(self, sql: str, *, alone: bool) -> bool:
         """Send neither this nor what was kept after it; `alone`, only if nothing was. Whether it was still kept."""
@@ -86,6 +91,7 @@ class Wire:
 
     def commit(self) -> None:
         """Send what was kept, and end the transaction with it; where nothing was, the driver will end it."""
+        self._hear()
         if not self._kept:
             return
         try:
@@ -100,8 +106,17 @@ class Wire:
         """Send nothing of what was kept."""
         self._kept = []
 
-    def _statement(self, sql: str, values: Sequence[Any]) -> _Statement:
-        return _Statement(_numbered(sql), self._adapter.dump_sequence(values, [PyFormat.TEXT] * len(values)))
+    def _hear(self) -> None:
+        """What somebody waits for is answered before the end is sent."""
+        if any(statement.then for statement in self._kept):
+            self.clear()
+
+    def _statement(self, sql: str, values: Sequence[Any], then: Callable[[Rows], None] | None = None) -> _Statement:
+        return _Statement(_numbered(sql), self._adapter.dump_sequence(values, [PyFormat.TEXT] * len(values)), then)
+
+    def _rows(self, answer: PGresult) -> Rows:
+        self._adapter.set_pgresult(answer)
+        return self._adapter.load_rows(0, answer.ntuples, tuple)
 
     def _exchange(self, statements: Sequence[_Statement]) -> list[PGresult]:
         """One round trip. Answers what each led to, or raises the first error: nothing after that was done."""
@@ -121,7 +136,11 @@ class Wire:
                     # The next connection prepares it anew.
                     self._driver.close()
                 raise error
-        return [answer for prepared, answer in zip(messages, answers, strict=True) if prepared is None]
+        led_to = [answer for prepared, answer in zip(messages, answers, strict=True) if prepared is None]
+        for statement, answer in zip(statements, led_to, strict=True):
+            if statement.then:
+                statement.then(self._rows(answer))
+        return led_to
 
     def _communicate(self, statements: Sequence[_Statement]) -> Generator[Any, Any, tuple[list[Any], list[PGresult]]]:
         """The messages sent, and what the server answers to each; to those after one that failed it does not."""
@@ -129,7 +148,7 @@ class Wire:
         server.enter_pipeline_mode()
         # Of each message the text that it prepares, if it prepares one.
         messages: list[bytes | None] = []
-        for text, values in statements:
+        for text, values, _then in statements:
             if text not in self._prepared and text not in messages:
                 server.send_prepare(_name(text), text)
                 messages.append(text)

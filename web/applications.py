@@ -24,7 +24,7 @@ from engine.registry.organisations import Organisation
 from engine.registry.students import CheckFailure, Summary
 from engine.transfers import Ahead, AlreadyStarted, Application, Choice, Draft, Transfer
 from web.attachments import keep
-from web.context import current_actor, now, reading, requires, settings, transaction, xueji
+from web.context import current_actor, database, now, reading, requires, settings, transaction
 from web.errors import shown_again_by, wants_json
 from web.examples import examples_for
 from web.flash import flash
@@ -231,7 +231,7 @@ def save() -> ResponseReturnValue:
     _refuse_files(entries)
     try:
         case_id = transfers.apply(
-            xueji().application.database,
+            database(),
             current_actor(),
             entries.origin,
             entries.fields,

@@ -5,9 +5,9 @@ Every view is for logged-in people, unless it says `@public`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
 from typing import Any, Protocol, TypeVar
@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from engine import accounts
 from engine.accounts import LoginSession, TokenUse
 from engine.audit import Actor
-from engine.db import Database
+from engine.db import Database, clear
 from engine.errors import N_, Forbidden, XuejiError
 from engine.jobs import Jobs
 from engine.permissions import require
@@ -31,6 +31,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 # Below it programs ask, and everything is JSON.
 API = "/api/"
+# So many at most are remembered.
+_KNOWN_TOKENS = 10_000
 
 
 class Application(Protocol):
@@ -56,6 +58,8 @@ class Xueji:
     application: Application
     # Gives the menus of the actor's own regime with their counts.
     menus: Callable[[Connection, Actor], Menus] = no_menus
+    # The tokens that held when they were used last, by their secrets' fingerprints.
+    tokens: dict[bytes, TokenUse] = field(default_factory=dict)
 
 
 class LoginRequired(XuejiError):
@@ -113,12 +117,22 @@ def now() -> datetime:
 
 def transaction() -> AbstractContextManager[Connection]:
     """A writing transaction: `with transaction() as connection`."""
-    return xueji().application.database.transaction()
+    opened = xueji().application.database.transaction()
+    return _confirming(opened) if _is_presumed() else opened
 
 
 def reading() -> AbstractContextManager[Connection]:
     """For reading alone, each statement by itself: `with reading() as connection`."""
-    return xueji().application.database.reading()
+    opened = xueji().application.database.reading()
+    return _confirming(opened) if _is_presumed() else opened
+
+
+def database() -> Database:
+    """For an operation that has several transactions of its own."""
+    if _is_presumed():
+        with reading():
+            pass
+    return xueji().application.database
 
 
 def current_session() -> LoginSession | None:
@@ -234,17 +248,6 @@ def _open_session() -> None:
             accounts.see(connection, g.session, settings=settings(), at=now())
 
 
-def _open_token() -> None:
-    scheme, _, secret = request.headers["Authorization"].partition(" ")
-    if scheme.lower() != "bearer":
-        return
-    with reading() as connection:
-        g.token = accounts.token_use(connection, secret.strip(), at=now())
-    if g.token and accounts.is_use_due(g.token, at=now()):
-        with transaction() as connection:
-            accounts.note_use(connection, g.token, at=now())
-
-
 def _require_login() -> ResponseReturnValue | None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None or request.endpoint == "static" or getattr(view, "public", False) or current_token():
@@ -258,3 +261,81 @@ def _require_login() -> ResponseReturnValue | None:
             raise PasswordTemporary
         return redirect(url_for("sessions.account"))
     return None
+
+
+# The token of a program
+#
+# Whether a token holds is asked of the database at every request. It would be one round trip and one connection more,
+# so a token that this process has seen to hold is presumed to hold still, and the question travels with the first one
+# that the request itself asks, in the same transaction. Where the answer is another one, nothing has been done.
+
+
+class _NotAsPresumed(Exception):
+    """The token was revoked, or something about who acts by it has changed."""
+
+
+def _open_token() -> None:
+    scheme, _, secret = request.headers["Authorization"].partition(" ")
+    if scheme.lower() != "bearer":
+        return
+    g.token_hash = accounts.fingerprint(secret.strip())
+    g.token = xueji().tokens.get(g.token_hash)
+    g.presumed = g.token is not None and not accounts.is_use_due(g.token, at=now())
+    if not g.presumed:
+        _look_up_token()
+
+
+def _look_up_token() -> None:
+    g.presumed = False
+    with reading() as connection:
+        g.token = accounts.token_use(connection, g.token_hash, at=now())
+    known = xueji().tokens
+    if g.token is None:
+        known.pop(g.token_hash, None)
+        return
+    if accounts.is_use_due(g.token, at=now()):
+        with transaction() as connection:
+            accounts.note_use(connection, g.token, at=now())
+    if len(known) >= _KNOWN_TOKENS:
+        known.clear()
+    known[g.token_hash] = g.token
+
+
+def _is_presumed() -> bool:
+    return bool(g.get("presumed"))
+
+
+@contextmanager
+def _confirming(opened: AbstractContextManager[Connection]) -> Iterator[Connection]:
+    with opened as connection:
+        accounts.token_use_later(connection, g.token_hash, _confirm, at=now())
+        yield connection
+        if _is_presumed():
+            clear(connection)  # where nothing else was asked
+
+
+def _confirm(use: TokenUse | None) -> None:
+    if use != g.token:
+        raise _NotAsPresumed
+    g.presumed = False
+
+
+def confirmed(view: View) -> View:
+    """A view that is run again, with the token looked up, where it was presumed and is another now.
+
+    Until the token is confirmed, nothing is done and nothing answered: neither success nor error.
+    """
+
+    @wraps(view)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return view(*args, **kwargs)
+        except Exception:
+            if not _is_presumed():
+                raise
+        _look_up_token()
+        if current_token() is None:
+            raise TokenRefused
+        return view(*args, **kwargs)
+
+    return run  # type: ignore[return-value]

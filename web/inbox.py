@@ -23,7 +23,7 @@ from engine.permissions import may
 from engine.registry import divisions, organisations
 from engine.searches import SearchForgotten
 from engine.transfers import Transfer, Waiting
-from web.context import current_actor, now, reading, requires, transaction, xueji
+from web.context import current_actor, database, now, reading, requires, transaction, xueji
 from web.errors import shown_again_by
 from web.flash import flash
 from web.gettext import gettext as _
@@ -213,7 +213,7 @@ def decide_many() -> ResponseReturnValue:
     task_ids = [int(text) for text in request.form.getlist("task") if text.isdecimal()]
     if "everything" in request.form:
         return _decide_everything(actor, listing, task_ids)
-    outcomes = inbox.complete_many(xueji().application.database, actor, task_ids, request.form, at=now())
+    outcomes = inbox.complete_many(database(), actor, task_ids, request.form, at=now())
     metrics.TASKS_COMPLETED.inc(sum(outcome.error is None for outcome in outcomes))
     with transaction() as connection:
         result = _result_of(inbox.some(connection, actor, task_ids[:1]))

@@ -18,7 +18,7 @@ from engine.errors import N_, Forbidden, XuejiError
 from engine.eventlog import Findings
 from engine.eventlog.replaying import FEWEST, MOST, Left, Times
 from engine.workdays import SHANGHAI
-from web.context import current_actor, now, reading, transaction, xueji
+from web.context import current_actor, now, reading, transaction
 from web.errors import shown_again_by
 from web.gettext import gettext as _
 from web.locales import label
@@ -162,7 +162,7 @@ def export() -> ResponseReturnValue:
 
 
 def _pieces(found: eventlog.Export) -> Iterator[bytes]:
-    with xueji().application.database.reading() as connection:
+    with reading() as connection:
         yield from found.pieces(connection)
 
 

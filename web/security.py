@@ -87,8 +87,12 @@ def _browser_secret() -> str:
 
 def _refuse_nul() -> None:
     # No keyboard writes it and PostgreSQL stores none, so it would end as a mistake of ours. JSON says so itself.
-    form = () if request.is_json else request.form.values()
-    if any("\0" in text for text in (request.path, *request.args.values(), *form)):
+    sent = [request.path]
+    if request.query_string:
+        sent += request.args.values()
+    if request.method not in SAFE_METHODS and not request.is_json:
+        sent += request.form.values()
+    if any("\0" in text for text in sent):
         raise BadRequest
 
 

@@ -4,7 +4,7 @@ A person logs in once and acts in one membership (organisation and duty) at a ti
 a program of theirs act in one membership alone.
 """
 
-from engine.accounts.actors import actor_of_membership
+from engine.accounts.actors import actor_of_membership, fingerprint
 from engine.accounts.people import (
     AdministeredElsewhere,
     DemoAccount,
@@ -60,6 +60,7 @@ from engine.accounts.tokens import (
     note_use,
     revoke_token,
     token_use,
+    token_use_later,
     tokens_of,
 )
 
@@ -91,6 +92,7 @@ __all__ = [
     "end_sessions",
     "enter_demo",
     "find_people",
+    "fingerprint",
     "forget_ended",
     "forget_tokens",
     "get_person",
@@ -116,6 +118,7 @@ __all__ = [
     "set_password",
     "switch_membership",
     "token_use",
+    "token_use_later",
     "tokens_of",
     "unlock",
 ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -34,7 +36,7 @@ class TokenUse:
     id: int
     actor: Actor
     locale: str | None
-    last_used_at: datetime | None
+    last_used_at: datetime | None = field(compare=False)
     ends_at: datetime
 
 
@@ -68,10 +70,22 @@ _USES = Prepared(
 )
 
 
-def token_use(connection: Connection, secret: str, *, at: datetime) -> TokenUse | None:
-    """What a token opens, or None where it holds no longer. One query."""
-    row = _USES.first(connection, {"token_hash": fingerprint(secret), "at": at})
-    return TokenUse(row.id, acting(row), row.locale, row.last_used_at, row.ends_at) if row else None
+def token_use(connection: Connection, token_hash: bytes, *, at: datetime) -> TokenUse | None:
+    """What the token of this `fingerprint` opens, or None where it holds no longer. One query."""
+    return _use(_USES.rows(connection, {"token_hash": token_hash, "at": at}))
+
+
+def token_use_later(
+    connection: Connection, token_hash: bytes, then: Callable[[TokenUse | None], None], *, at: datetime
+) -> None:
+    """The same, told to `then`: at the latest before anything else that is asked here is answered."""
+    _USES.later_rows(connection, {"token_hash": token_hash, "at": at}, lambda found: then(_use(found)))
+
+
+def _use(found: list[Any]) -> TokenUse | None:
+    for row in found:
+        return TokenUse(row.id, acting(row), row.locale, row.last_used_at, row.ends_at)
+    return None
 
 
 def is_use_due(use: TokenUse, *, at: datetime) -> bool:

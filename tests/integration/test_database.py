@@ -62,6 +62,7 @@ def test_an_error_of_the_database_quotes_no_values(database: Database) -> None:
 
 
 ROW = audit.entry(SYSTEM, "task.completed", "task", 1, at=MORNING)
+COUNT = Prepared(sa.select(sa.func.count().label("number")).select_from(audit_entry))
 
 
 def actions(connection: sa.Connection) -> list[str]:
@@ -78,6 +79,36 @@ def test_what_is_written_later_is_there_for_whoever_asks_next_in_its_order(datab
         NEW_ENTRY.later(connection, ROW | {"action": "case.seen"})
     with database.reading() as connection:
         assert actions(connection) == ["task.completed", "task.opened", "case.ended", "case.started", "case.seen"]
+
+
+def test_what_is_asked_later_is_told_before_the_next_answer(database: Database) -> None:
+    told: list[int] = []
+    with database.transaction() as connection:
+        NEW_ENTRY.later(connection, ROW)
+        COUNT.later_rows(connection, {}, lambda rows: told.append(rows[0].number))
+        NEW_ENTRY.later(connection, ROW)
+        assert COUNT.rows(connection, {}, last=True)[0].number == 2
+    assert told == [1]
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["at its end", "with the last question"])
+def test_whoever_is_told_late_can_still_prevent_the_transaction(database: Database, last: bool) -> None:
+    def refuse(_rows: list[Any]) -> None:
+        raise RuntimeError
+
+    def fail() -> None:
+        with database.transaction() as connection:
+            COUNT.later_rows(connection, {}, refuse)
+            NEW_ENTRY.later(connection, ROW)
+            if last:
+                COUNT.rows(connection, {}, last=True)
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert count(database) == 0
+    with database.transaction() as connection:
+        record(connection)
+    assert count(database) == 1
 
 
 @pytest.mark.parametrize("others", [0, 1], ids=["alone", "with another"])
@@ -109,9 +140,6 @@ def test_what_is_written_later_in_a_transaction_that_raises_is_never_written(dat
         NEW_ENTRY.later(connection, ROW | {"action": "task.opened"})
     with database.reading() as connection:
         assert actions(connection) == ["task.opened"]
-
-
-COUNT = Prepared(sa.select(sa.func.count().label("number")).select_from(audit_entry))
 
 
 def test_the_last_question_of_a_transaction_sees_what_it_wrote_and_all_of_it_stands(database: Database) -> None:

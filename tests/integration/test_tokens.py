@@ -34,7 +34,7 @@ def make(database, actor, at, *, name="接口程序", membership_id=None, days=9
 
 def use(database, secret, at):
     with database.reading() as connection:
-        return accounts.token_use(connection, secret, at=at)
+        return accounts.token_use(connection, accounts.fingerprint(secret), at=at)
 
 
 def tokens(database, actor, at):

@@ -35,7 +35,7 @@ from web.api.shapes import (
     Words,
 )
 from web.api.transfers import EnrolledAt, StudentRow
-from web.context import current_actor, now, settings, transaction, xueji
+from web.context import current_actor, database, now, settings, transaction
 from web.locales import message_of
 
 blueprint = Blueprint("applications", __name__)
@@ -365,7 +365,7 @@ class Started(Completed):
 def _examine(body: Applying) -> dict[str, Any]:
     """The draft and the look-up stay kept and logged whatever becomes of the application."""
     examined = transfers.examine(
-        xueji().application.database,
+        database(),
         current_actor(),
         body.origin,
         body.values,

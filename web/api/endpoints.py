@@ -28,7 +28,7 @@ from engine import idempotency
 from engine.errors import N_, Invalid, XuejiError
 from engine.permissions import require
 from web.api.shapes import Sent, SentForm, Uploaded
-from web.context import current_actor, now, reading, transaction
+from web.context import confirmed, current_actor, now, reading, transaction
 from web.errors import TooLarge, Unreadable, WrongMediaType
 
 KEY_HEADER = "Idempotency-Key"
@@ -188,6 +188,7 @@ def _endpoint(
 
 def _declared(answer: View, endpoint: Endpoint) -> View:
     assert next(iter(signature(endpoint.view).parameters)) == "connection"
+    answer = confirmed(answer)
     answer.endpoint = endpoint  # type: ignore[attr-defined]
     return answer
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import uuid
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
-from engine import audit, cases, idempotency, transfers
+from engine import accounts, audit, cases, idempotency, transfers
+from engine.registry.tables import student_lookup
 from tests.integration import play
 from tests.integration.api.conftest import Program, answers_at_once, ok, refused
 from tests.integration.world import id_number, name_of
@@ -92,10 +94,6 @@ def test_no_match_and_a_wrong_name_answer_alike(database, school, entries):
 
 
 def test_look_ups_are_limited_and_logged_even_if_nothing_is_found(database, app, world, school, entries):
-    from dataclasses import replace
-
-    from engine.registry.tables import student_lookup
-
     application = app.extensions["xueji"].application
     application.settings = replace(application.settings, lookups_per_hour=2)
     body = entries(serial=77)
@@ -122,6 +120,18 @@ def test_saving_starts_the_case_and_says_who_has_it(database, world, school, ent
     assert again.data == answer.data
     assert again.headers["Location"] == answer.headers["Location"]
     refused(school.post("/transfers", entries(), key="two"), 409, "2002")
+
+
+def test_an_application_by_a_token_just_revoked_looks_nobody_up(database, world, school, entries, clock):
+    for _ in range(2):
+        ok(school.get("/me"))
+    actor = world[ANHUI].actor("operator")
+    with database.transaction() as connection:
+        [token] = accounts.tokens_of(connection, actor, at=clock())
+        accounts.revoke_token(connection, actor, token.id, at=clock())
+    refused(school.post("/transfers", entries()), 401, "token_refused")
+    with database.reading() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(student_lookup)) == 0
 
 
 def test_what_is_wrong_is_said_at_once_and_nothing_begins(database, school, entries):

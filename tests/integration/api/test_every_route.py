@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 
 import pytest
+import sqlalchemy as sa
 
-from engine.audit import Actor
+from engine import accounts
+from engine.audit import Actor, audit_entry
 from tests.integration import play
 from tests.integration import world as worlds
 from tests.integration.api.conftest import Program, as_described
@@ -116,6 +118,27 @@ def test_nobody_gets_in_without_a_token(routes, stranger):
         assert stranger.send(method, path).status_code == 401, path
 
 
+def test_a_token_that_was_used_a_moment_ago_gets_nobody_in_once_it_is_revoked(
+    routes, app, application, token_of, world, database, clock
+):
+    def entries() -> int:
+        with database.reading() as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(audit_entry))
+
+    actor, wrong = world[ANHUI].actor("county"), []
+    for endpoint, method, path in routes:
+        program = Program(app.test_client(), token_of(actor, f"{method} {endpoint}"))
+        for _ in range(2):
+            assert program.get("/me").status_code == 200
+        with application.database.transaction() as connection:
+            [token] = accounts.tokens_of(connection, actor, at=clock())
+            accounts.revoke_token(connection, actor, token.id, at=clock())
+        before = entries()
+        if (status := ask(program, method, path).status_code) != 401 or entries() != before:
+            wrong.append(f"{method} {path} -> {status}")
+    assert not wrong, "\n".join(wrong)
+
+
 def test_every_role_against_every_route(routes, program_of, world):
     wrong = []
     number = id_number(worlds.PLACES[HENAN], 1)
@@ -154,8 +177,6 @@ def _right(status: int, endpoint: str, actor: Actor, in_case: bool) -> bool:
 
 def test_the_interface_and_the_pages_agree_on_what_there_is(program_of, app, application, world, case_id, clock):
     """The same people see the same cases."""
-    from engine import accounts
-
     for _name, actor, in_case in roles(world):
         with application.database.transaction() as connection:
             secret = accounts.open_session(connection, actor.person_id, settings=application.settings, at=clock())

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from engine import accounts, cases, idempotency, inbox
-from engine.accounts.tables import api_token
+from engine.accounts.tables import api_token, membership
 from tests.integration import play
 from tests.integration.api.conftest import Program, answers_at_once, ok, refused
 
@@ -72,6 +72,16 @@ def test_a_token_that_has_ended_or_was_revoked_opens_nothing(app, application, w
     ok(ended.get("/me"))
     clock.turn(days=365)
     refused(ended.get("/me"), 401, "token_refused")
+
+
+def test_what_has_changed_about_a_token_holds_for_its_very_next_request(database, county, world, task_id):
+    for _ in range(3):
+        assert ok(county.get("/me"))["capabilities"] == ["work", "query"]
+    with database.transaction() as connection:
+        own = membership.c.id == world[ANHUI].actor("county").membership_id
+        connection.execute(membership.update().where(own).values(duty="auditor"))
+    refused(county.post(f"/tasks/{task_id}/completion", AGREE), 403, "not_yours")
+    assert ok(county.get("/me"))["membership"]["duty"] == "auditor"
 
 
 def test_its_use_is_noted_once_a_minute(database, county, clock):

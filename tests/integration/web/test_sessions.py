@@ -110,6 +110,13 @@ def test_a_form_from_elsewhere_is_refused(stranger, li, path):
         assert "未能提交" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("path", "query", "form"), [("/login\0", "", {}), ("/login", "next=%00", {}), ("/login", "", {"login": "\0"})]
+)
+def test_what_no_keyboard_writes_is_refused(stranger, path, query, form):
+    assert stranger.post(path, form, query_string=query).status_code == 400
+
+
 def test_a_form_of_another_session_is_refused(app, stranger, li):
     other = Visitor(app.test_client())
     log_in(other)
