@@ -97,11 +97,6 @@ def named(connection: Connection, organisation_ids: Iterable[int]) -> dict[int, 
     return {each.id: each for each in found}
 
 
-def by_code(connection: Connection, code: str) -> Organisation:
-    """The school with this code. Raises `NotFound`."""
-    return _one(connection, organisation.c.code == code)
-
-
 def superior(connection: Connection, organisation_id: int) -> Organisation | None:
     """The authority in charge; None above the ministry."""
     parent_id = get(connection, organisation_id).parent_id
@@ -276,13 +271,6 @@ _PARENTS = Prepared(
         organisation.c.id.in_([sa.bindparam("one"), sa.bindparam("other")])
     )
 )
-
-
-def _one(connection: Connection, condition: sa.ColumnElement[bool]) -> Organisation:
-    row = connection.execute(sa.select(organisation).where(condition)).one_or_none()
-    if row is None:
-        raise NotFound
-    return Organisation(**row._mapping)
 
 
 def _many(connection: Connection, query: sa.Select[Any]) -> list[Organisation]:

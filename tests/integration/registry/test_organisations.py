@@ -46,7 +46,7 @@ def test_a_school_may_hang_at_any_authority(database: Database, world: World):
         )
         assert organisations.superior(connection, school.id) == world.anhui
         assert school.province_code == "340000"
-        assert organisations.by_code(connection, "3134000009") == school
+        assert organisations.get(connection, school.id) == school
 
 
 @pytest.mark.parametrize(
