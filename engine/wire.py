@@ -91,12 +91,13 @@ class Wire:
 
     def commit(self) -> None:
         """Send what was kept, and end the transaction with it; where nothing was, the driver will end it."""
-        self._hear()
         if not self._kept:
             return
         try:
-            self._exchange([*self._kept, _COMMIT])
-        except psycopg.Error:
+            self._hear()
+            if self._kept:
+                self._exchange([*self._kept, _COMMIT])
+        except BaseException:
             # Nobody will ask for it: to SQLAlchemy a transaction that tried to end is over.
             if not self._driver.closed:
                 self._driver.rollback()
@@ -120,7 +121,8 @@ class Wire:
 
     def _exchange(self, statements: Sequence[_Statement]) -> list[PGresult]:
         """One round trip. Answers what each led to, or raises the first error: nothing after that was done."""
-        self._kept = []
+        # What somebody waits for is asked again until it is answered, so that no transaction ends without it.
+        self._kept = [statement for statement in statements if statement.then]
         if not self._driver.autocommit and self.is_at_rest:
             statements = [_BEGIN, *statements]
         try:
@@ -140,6 +142,7 @@ class Wire:
         for statement, answer in zip(statements, led_to, strict=True):
             if statement.then:
                 statement.then(self._rows(answer))
+        self._kept = []
         return led_to
 
     def _communicate(self, statements: Sequence[_Statement]) -> Generator[Any, Any, tuple[list[Any], list[PGresult]]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import wraps
 from typing import Any, Protocol, TypeVar
@@ -23,6 +23,7 @@ from engine.audit import Actor
 from engine.db import Database, clear
 from engine.errors import N_, Forbidden, XuejiError
 from engine.jobs import Jobs
+from engine.outages import is_outage
 from engine.permissions import require
 from engine.settings import Settings
 from web.navigation import Menus, no_menus
@@ -267,7 +268,7 @@ def _require_login() -> ResponseReturnValue | None:
 #
 # Whether a token holds is asked of the database at every request. It would be one round trip and one connection more,
 # so a token that this process has seen to hold is presumed to hold still, and the question travels with the first one
-# that the request itself asks, in the same transaction. Where the answer is another one, nothing has been done.
+# that the request itself asks, in the same transaction. Where the answer is another one, nothing has been written.
 
 
 class _NotAsPresumed(Exception):
@@ -280,7 +281,9 @@ def _open_token() -> None:
         return
     g.token_hash = accounts.fingerprint(secret.strip())
     g.token = xueji().tokens.get(g.token_hash)
-    g.presumed = g.token is not None and not accounts.is_use_due(g.token, at=now())
+    # A view that reads files can not be run again, and this method is answered without a view.
+    once = request.mimetype == "multipart/form-data" or request.method == "OPTIONS"
+    g.presumed = not once and g.token is not None and not accounts.is_use_due(g.token, at=now())
     if not g.presumed:
         _look_up_token()
 
@@ -296,6 +299,7 @@ def _look_up_token() -> None:
     if accounts.is_use_due(g.token, at=now()):
         with transaction() as connection:
             accounts.note_use(connection, g.token, at=now())
+        g.token = replace(g.token, last_used_at=now())
     if len(known) >= _KNOWN_TOKENS:
         known.clear()
     known[g.token_hash] = g.token
@@ -321,17 +325,18 @@ def _confirm(use: TokenUse | None) -> None:
 
 
 def confirmed(view: View) -> View:
-    """A view that is run again, with the token looked up, where it was presumed and is another now.
+    """A view that is run again, with the token looked up, where it was only presumed and is another now.
 
-    Until the token is confirmed, nothing is done and nothing answered: neither success nor error.
+    Until the token is confirmed the view writes nothing, and neither its success nor its error is answered.
     """
 
     @wraps(view)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return view(*args, **kwargs)
-        except Exception:
-            if not _is_presumed():
+        except Exception as error:
+            # Nobody waits twice for a database that is away.
+            if not _is_presumed() or is_outage(error):
                 raise
         _look_up_token()
         if current_token() is None:

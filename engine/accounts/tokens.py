@@ -31,11 +31,12 @@ PREFIX = "xueji_"
 
 @dataclass(frozen=True)
 class TokenUse:
-    """A token that holds, as a request needs it."""
+    """A token that holds, or held a moment ago, as a request needs it."""
 
     id: int
     actor: Actor
     locale: str | None
+    # Noted by whichever process is the first to see it used in a minute: the token is no other one by that.
     last_used_at: datetime | None = field(compare=False)
     ends_at: datetime
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -109,6 +110,17 @@ def test_whoever_is_told_late_can_still_prevent_the_transaction(database: Databa
     with database.transaction() as connection:
         record(connection)
     assert count(database) == 1
+
+
+def test_who_waits_for_an_answer_is_told_it_even_if_what_travelled_with_it_was_refused(database: Database) -> None:
+    """Otherwise the transaction would end without whoever could prevent it."""
+    told: list[int] = []
+    with suppress(sa.exc.DBAPIError), database.transaction() as connection:
+        COUNT.later_rows(connection, {}, lambda rows: told.append(rows[0].number))
+        with suppress(sa.exc.IntegrityError), savepoint(connection):
+            NEW_ENTRY.run(connection, ROW | {"duty": None})
+        NEW_ENTRY.later(connection, ROW)
+    assert count(database) == len(told[:1])
 
 
 @pytest.mark.parametrize("others", [0, 1], ids=["alone", "with another"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from datetime import timedelta
 
@@ -75,13 +76,22 @@ def test_a_token_that_has_ended_or_was_revoked_opens_nothing(app, application, w
 
 
 def test_what_has_changed_about_a_token_holds_for_its_very_next_request(database, county, world, task_id):
-    for _ in range(3):
-        assert ok(county.get("/me"))["capabilities"] == ["work", "query"]
+    assert ok(county.get("/me"))["capabilities"] == ["work", "query"]
     with database.transaction() as connection:
         own = membership.c.id == world[ANHUI].actor("county").membership_id
         connection.execute(membership.update().where(own).values(duty="auditor"))
     refused(county.post(f"/tasks/{task_id}/completion", AGREE), 403, "not_yours")
     assert ok(county.get("/me"))["membership"]["duty"] == "auditor"
+
+
+def test_a_file_is_read_whole_however_the_token_has_changed(program_of, world):
+    school, pdf = program_of(world[ANHUI].actor("operator")), b"%PDF-1.4 " + b"x" * 100
+    for locale in ("en", "zh"):
+        ok(school.get("/me"))
+        with school.client.application.extensions["xueji"].application.database.transaction() as connection:
+            accounts.choose_locale(connection, world[ANHUI].actor("operator"), locale)
+        files = {"file": (io.BytesIO(pdf), "证明.pdf")}
+        ok(school.send("POST", "/attachments", data=files, content_type="multipart/form-data"), 201)
 
 
 def test_its_use_is_noted_once_a_minute(database, county, clock):
