@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -28,7 +27,7 @@ from engine.cli import main
 from engine.db import Database
 from engine.jobs import job_process
 from engine.settings import Settings, processes_folder
-from tests.faults.processes import free_port
+from tests.faults.processes import free_port, status, until
 
 ROOT = Path(__file__).parents[2]
 Command = Callable[..., Result]
@@ -266,23 +265,6 @@ def test_what_a_server_has_started_ends_with_it(run: Any, database_served: Datab
     assert psutil.wait_procs(serving, timeout=60)[1] == []
     with database_served.reading() as connection:
         assert connection.execute(sa.select(job_process)).all() == []
-
-
-def status(address: str) -> int:
-    try:
-        with urllib.request.urlopen(address, timeout=10) as response:
-            return int(response.status)
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
-def until(holds: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(900):
-        if holds():
-            return
-        pause.wait(0.1)
-    raise AssertionError("It did not come true within a minute and a half.")
 
 
 def answer(address: str) -> tuple[int, str]:
