@@ -20,8 +20,6 @@ from werkzeug.test import TestResponse
 from engine import accounts
 from engine.application import Application
 from engine.audit import Actor
-from engine.settings import Settings
-from web import create_app
 from web.api.document import describe
 
 PREFIX = "/api/v1"
@@ -133,23 +131,6 @@ def refused(answer: TestResponse, status: int, code: str = "") -> Any:
     assert set(error) == {"code", "message", "remedy", "fields", "details", "causes"}
     assert code in ("", error["code"]), error
     return error
-
-
-@pytest.fixture
-def settings(database) -> Settings:
-    return Settings(database_url=database.url.render_as_string(hide_password=False))
-
-
-@pytest.fixture
-def application(settings, clock):
-    application = Application(settings, clock=clock)
-    yield application
-    application.database.dispose()
-
-
-@pytest.fixture
-def app(application) -> Flask:
-    return create_app(application)
 
 
 @pytest.fixture

@@ -7,17 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from engine import accounts
-from engine.application import Application
 from engine.audit import Actor
-from engine.settings import Settings
+from tests import snapshots
 from tests.integration import offices
 from tests.integration.offices import Country
-from web import create_app
 
 ADDRESS = "https://xueji.example"
 
@@ -51,23 +48,6 @@ class Visitor:
 
 
 @pytest.fixture
-def settings(database) -> Settings:
-    return Settings(database_url=database.url.render_as_string(hide_password=False))
-
-
-@pytest.fixture
-def application(settings, clock):
-    application = Application(settings, clock=clock)
-    yield application
-    application.database.dispose()
-
-
-@pytest.fixture
-def app(application) -> Flask:
-    return create_app(application)
-
-
-@pytest.fixture
 def stranger(app) -> Visitor:
     """A browser that nobody has logged in with."""
     return Visitor(app.test_client())
@@ -91,5 +71,9 @@ def visitor_of(app, application, clock) -> Callable[[Actor], Visitor]:
 @pytest.fixture
 def country(database, clock) -> Country:
     """Offices and schools with people in every duty; see `tests/integration/offices.py`."""
-    with database.transaction() as connection:
-        return offices.build(connection, clock())
+
+    def build() -> Country:
+        with database.transaction() as connection:
+            return offices.build(connection, clock())
+
+    return snapshots.once(database, ("offices", clock()), build)

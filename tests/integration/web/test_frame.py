@@ -6,12 +6,20 @@ import logging
 import re
 
 import pytest
+from flask import Flask
 
 from engine.bpmn.forms import FieldError
 from engine.errors import Invalid
+from web import create_app
 from web.context import public
 from web.flash import flash
 from web.navigation import Group, Link, Menus
+
+
+@pytest.fixture
+def app(application) -> Flask:
+    """Of the test's own, since views are added to it."""
+    return create_app(application)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from urllib.request import urlopen
 import psycopg
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from engine import metrics, migrations, transfers
@@ -30,6 +31,12 @@ ANHUI, HENAN = "340000", "410000"
 
 
 # ---- health and readiness
+
+
+@pytest.fixture
+def app(application) -> Flask:
+    """Of the test's own, since views are added to it."""
+    return create_app(application)
 
 
 @pytest.fixture
