@@ -84,9 +84,10 @@ def token_use_later(
 
 
 def _use(found: list[Any]) -> TokenUse | None:
-    for row in found:
-        return TokenUse(row.id, acting(row), row.locale, row.last_used_at, row.ends_at)
-    return None
+    if not found:
+        return None
+    [row] = found
+    return TokenUse(row.id, acting(row), row.locale, row.last_used_at, row.ends_at)
 
 
 def is_use_due(use: TokenUse, *, at: datetime) -> bool:
