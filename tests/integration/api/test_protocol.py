@@ -84,14 +84,27 @@ def test_what_has_changed_about_a_token_holds_for_its_very_next_request(database
     assert ok(county.get("/me"))["membership"]["duty"] == "auditor"
 
 
-def test_a_file_is_read_whole_however_the_token_has_changed(program_of, world):
+def test_a_file_is_read_whole_however_the_token_has_changed(database, program_of, world):
     school, pdf = program_of(world[ANHUI].actor("operator")), b"%PDF-1.4 " + b"x" * 100
     for locale in ("en", "zh"):
         ok(school.get("/me"))
-        with school.client.application.extensions["xueji"].application.database.transaction() as connection:
+        with database.transaction() as connection:
             accounts.choose_locale(connection, world[ANHUI].actor("operator"), locale)
         files = {"file": (io.BytesIO(pdf), "证明.pdf")}
         ok(school.send("POST", "/attachments", data=files, content_type="multipart/form-data"), 201)
+
+
+def test_nobody_waits_twice_for_a_database_that_is_away(county, monkeypatch):
+    ok(county.get("/me"))
+    asked = []
+
+    def wait(*_, **__):
+        asked.append(1)
+        raise sa.exc.TimeoutError
+
+    monkeypatch.setattr(inbox, "steps", wait)
+    assert county.get("/inbox/steps").status_code == 503
+    assert asked == [1]
 
 
 def test_its_use_is_noted_once_a_minute(database, county, clock):
